@@ -1,0 +1,49 @@
+# One entry point for everything a newcomer does. `make help` lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint bench lock picture clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+# The environment is made from the lock on first use, and again when the lock changes.
+$(READY): requirements.lock pyproject.toml clients/python/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spendstream needs Python 3.11 or newer; say which with: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
+	@touch $(READY)
+
+setup: $(READY) ## make .venv from requirements.lock
+
+demo: $(READY) ## run the whole product on simulated teams for a minute
+	$(BIN)/spendstream demo --seconds 60
+
+test: $(READY) ## everything: linters, types, all tests (minutes)
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+check: $(READY) ## the quick part: linters, types, unit and property tests (< 60 s)
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -q -m "not slow"
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## measure throughput side by side; writes bench.json
+	$(BIN)/python -m benchmarks --out bench.json
+
+picture: $(READY) ## draw docs/demo.svg, the picture in the README, from a real demo run
+	$(BIN)/spendstream demo --seconds 60 --picture docs/demo.svg
+
+lock: ## resolve requirements.lock anew (needs uv on the PATH)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev --group build --output-file requirements.lock pyproject.toml clients/python/pyproject.toml
+
+clean: ## remove what the tasks made
+	rm -rf $(VENV) .spendstream .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench.json
