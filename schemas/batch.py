@@ -1,0 +1,233 @@
+"""Batch decoding: many record values into one frame of valid events, and a refusal for each other.
+
+The fast path decodes with pyruhvro and looks for suspects in columns. Whatever it cannot vouch for
+(bytes that are not the canonical encoding of what was read, values near a broken rule) is judged
+one by one by `schemas.wire`. So the result is, by construction, that of the single decoder.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+import pyarrow as pa
+
+from schemas.avro_files import AvroSchema, newest_usage_schema
+from schemas.errors import InvalidEvent, Refusal
+from schemas.tokens import BUCKET_NAMES, MAX_TOKENS_PER_EVENT
+from schemas.usage import EARLIEST, LATEST, MAX_TEXT, VOID_PREFIX, UsageEvent
+from schemas.wire import (
+    SINGLE_OBJECT_HEADER,
+    SINGLE_OBJECT_MAGIC,
+    SchemaLookup,
+    decode,
+    framing_of,
+    no_registry,
+)
+
+try:
+    import pyruhvro
+except ImportError:  # no wheel for this platform: the same results, about twenty times slower
+    pyruhvro = None
+
+DECODE_THREADS = 2
+"""pyruhvro's chunks per call: one event loop thread keeps the other core busy with fetching."""
+SMALLEST_SPLIT = 64
+"""A failing run of this many datums is judged one by one: further halving costs more."""
+
+INDEX = "index"
+"""Column with the position of the event's value in the input."""
+
+_POLARS_TYPES: dict[str, pl.DataType] = {
+    "string": pl.String(),
+    "enum": pl.String(),
+    "int": pl.Int32(),
+    "long": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "timestamp-micros": pl.Datetime("us", "UTC"),
+    "map": pl.Map(pl.String(), pl.String()),
+}
+
+
+def _polars_type(avro_type: object) -> pl.DataType:
+    if isinstance(avro_type, list):
+        (avro_type,) = (branch for branch in avro_type if branch != "null")
+    if isinstance(avro_type, dict):
+        avro_type = avro_type.get("logicalType", avro_type["type"])
+    return _POLARS_TYPES[str(avro_type)]
+
+
+def usage_frame_schema() -> pl.Schema:
+    """Columns of a decoded frame: the fields of the newest Avro schema, in its order."""
+    return pl.Schema(
+        {f["name"]: _polars_type(f["type"]) for f in newest_usage_schema().parsed["fields"]}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """``events``: the valid ones with their `INDEX`, ascending. ``refusals``: index → reason."""
+
+    events: pl.DataFrame
+    refusals: dict[int, Refusal] = field(default_factory=dict)
+
+
+def decode_batch(
+    values: Sequence[bytes | None], lookup: SchemaLookup = no_registry, *, fast: bool = True
+) -> Decoded:
+    """Decode record values. Never raises for what is in them; the neighbours of a bad one live.
+
+    Raises only what ``lookup`` raises when the registry cannot be asked.
+    """
+    newest = newest_usage_schema()
+    usual_header = SINGLE_OBJECT_MAGIC + newest.fingerprint
+    fast = fast and pyruhvro is not None
+    by_body: dict[int, list[int]] = defaultdict(list)
+    one_by_one: list[int] = []
+    for index, value in enumerate(values):
+        # A text that is too long can only be in a value that is as long: columns need no look.
+        if value is None or len(value) > MAX_TEXT or not fast:
+            one_by_one.append(index)
+            continue
+        if value[:SINGLE_OBJECT_HEADER] == usual_header:
+            by_body[SINGLE_OBJECT_HEADER].append(index)
+            continue
+        try:
+            framing = framing_of(value, lookup)
+        except InvalidEvent:
+            one_by_one.append(index)
+            continue
+        schema = framing.schema
+        if schema is not None and schema.fingerprint == newest.fingerprint:
+            by_body[framing.body].append(index)
+        else:
+            one_by_one.append(index)
+    frames: list[pl.DataFrame] = []
+    for body, indices in by_body.items():
+        datums = [(values[i] or b"")[body:] for i in indices]
+        for frame, start, size in _decode_runs(datums, newest):
+            run = indices[start : start + size]
+            if frame is None:
+                one_by_one.extend(run)
+                continue
+            frame = frame.with_columns(pl.Series(INDEX, run, dtype=pl.Int64))
+            suspect = _suspects(frame)
+            if suspect.any():
+                one_by_one.extend(frame.filter(suspect)[INDEX])
+                frame = frame.filter(~suspect)
+            frames.append(frame)
+    judged, refusals = _judge([(index, values[index]) for index in one_by_one], lookup)
+    if judged.height or not frames:
+        frames.append(judged)
+    events = frames[0] if len(frames) == 1 else pl.concat(frames).sort(INDEX)
+    return Decoded(events, refusals)
+
+
+def _judge(
+    records: Sequence[tuple[int, bytes | None]], lookup: SchemaLookup
+) -> tuple[pl.DataFrame, dict[int, Refusal]]:
+    rows: list[UsageEvent] = []
+    indices: list[int] = []
+    refusals: dict[int, Refusal] = {}
+    for index, value in records:
+        try:
+            rows.append(decode(value, lookup))
+        except InvalidEvent as error:
+            refusals[index] = error.refusal
+        else:
+            indices.append(index)
+    return events_frame(rows).with_columns(pl.Series(INDEX, indices, dtype=pl.Int64)), refusals
+
+
+def events_frame(events: Sequence[UsageEvent]) -> pl.DataFrame:
+    """Events as a frame with the columns of `usage_frame_schema`."""
+    rows = [event.model_dump() for event in events]
+    return pl.DataFrame(rows, schema=usage_frame_schema(), orient="row")
+
+
+def _decode_runs(
+    datums: list[bytes], schema: AvroSchema
+) -> Iterator[tuple[pl.DataFrame | None, int, int]]:
+    """Frames that cover all datums as (frame, start, size); None where they must be judged."""
+    pending = [(0, len(datums))]
+    while pending:
+        start, size = pending.pop()
+        frame = _decode_run(datums[start : start + size], schema)
+        if frame is not None or size <= SMALLEST_SPLIT:
+            yield frame, start, size
+        else:
+            half = size // 2
+            pending += [(start + half, size - half), (start, half)]
+
+
+def _decode_run(datums: list[bytes], schema: AvroSchema) -> pl.DataFrame | None:
+    try:
+        batches = pyruhvro.deserialize_array_threaded(datums, schema.text, DECODE_THREADS)
+        table = pa.Table.from_batches(batches).combine_chunks()
+        table.validate(full=True)  # pyruhvro does not look whether text is UTF-8
+        (record_batch,) = table.to_batches()
+        again = pyruhvro.serialize_record_batch(record_batch, schema.text, DECODE_THREADS)
+    except ValueError:
+        return None
+    if not _same_bytes(datums, again):
+        return None
+    frame = pl.DataFrame(table)
+    return frame.with_columns(pl.col("occurred_at").dt.replace_time_zone("UTC"))
+
+
+def _same_bytes(datums: list[bytes], encoded: Sequence[pa.BinaryArray]) -> bool:
+    """True where each datum is exactly the canonical encoding of what was read from it.
+
+    pyruhvro ignores trailing bytes and reads some that are no Avro; neither survives this.
+    """
+    position = 0
+    for chunk in encoded:
+        part = datums[position : position + len(chunk)]
+        position += len(chunk)
+        lengths = pl.Series(map(len, part), dtype=pl.Int64)
+        if not lengths.equals(pl.Series(chunk).bin.size().cast(pl.Int64)):
+            return False
+        _, offsets, data = chunk.buffers()
+        bounds = memoryview(offsets).cast("i")
+        first, last = bounds[chunk.offset], bounds[chunk.offset + len(chunk)]
+        if b"".join(part) != memoryview(data).cast("B")[first:last]:
+            return False
+    return position == len(datums)
+
+
+def _suspects(frame: pl.DataFrame) -> pl.Series:
+    """True for every row that may break a rule of `UsageEvent`; those are judged one by one.
+
+    Columns without any value are passed over: most events leave most of them out.
+    """
+    used = {name for name in frame.columns if frame[name].null_count() < frame.height}
+    buckets = [pl.col(name).fill_null(0) for name in BUCKET_NAMES if name in used]
+    total = pl.sum_horizontal(buckets) if buckets else pl.lit(0)
+    any_given = pl.any_horizontal(pl.col(n).is_not_null() for n in BUCKET_NAMES if n in used)
+    is_void = pl.col("kind") == "void"
+    checks = [
+        *[~bucket.is_between(0, MAX_TOKENS_PER_EVENT) for bucket in buckets],
+        total > MAX_TOKENS_PER_EVENT,
+        (any_given if buckets else pl.lit(value=False)) == (pl.col("usage_source") == "missing"),
+        *[
+            pl.col(name).str.strip_chars().str.len_bytes() == 0
+            for name in ("event_id", "provider", "model", "team")
+        ],
+        ~pl.col("occurred_at").is_between(EARLIEST, LATEST, closed="left"),
+        is_void != pl.col("event_id").str.starts_with(VOID_PREFIX),
+    ]
+    optional = {
+        "voids": ~(is_void & (pl.col("event_id").str.slice(len(VOID_PREFIX)) == pl.col("voids"))),
+        "total_tokens": pl.col("total_tokens") != total,
+        "attempt": pl.col("attempt") < 1,
+        "latency_ms": pl.col("latency_ms") < 0,
+        "context_tokens": pl.col("context_tokens") < 0,
+        "provider_cost": ~pl.col("provider_cost").str.contains(r"^\d{1,9}(\.\d{1,12})?$"),
+        "tags": pl.col("tags").map.keys().list.n_unique() != pl.col("tags").map.len(),
+    }
+    checks += [check.fill_null(value=False) for name, check in optional.items() if name in used]
+    if "voids" not in used:
+        checks.append(is_void)
+    return frame.select(pl.any_horizontal(checks).fill_null(value=True)).to_series()
