@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -72,5 +73,6 @@ class Alert(BaseModel):
 
 def alert_id(rule: str, scope: dict[str, str], period: str, threshold: str) -> str:
     """Deterministic id: 16 hex digits of SHA-256 over the four parts that make an alert."""
-    parts = [rule, *(f"{kind}={name}" for kind, name in sorted(scope.items())), period, threshold]
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+    # JSON, because a name may hold any separator.
+    parts = json.dumps([rule, sorted(scope.items()), period, threshold])
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]

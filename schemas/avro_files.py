@@ -36,7 +36,7 @@ def avro_schema(name: str, text: str) -> AvroSchema:
         name=name,
         text=text,
         parsed=parsed,
-        fingerprint=bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))[::-1],
+        fingerprint=bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO")),  # already so ordered
     )
 
 
@@ -57,9 +57,10 @@ def newest_usage_schema() -> AvroSchema:
 
 
 @cache
+def _by_fingerprint() -> dict[bytes, AvroSchema]:
+    return {schema.fingerprint: schema for schema in usage_schemas()}
+
+
 def usage_schema_by_fingerprint(fingerprint_bytes: bytes) -> AvroSchema | None:
     """The version with this fingerprint, or None."""
-    for schema in usage_schemas():
-        if schema.fingerprint == fingerprint_bytes:
-            return schema
-    return None
+    return _by_fingerprint().get(fingerprint_bytes)

@@ -37,6 +37,11 @@ DECODE_THREADS = 2
 SMALLEST_SPLIT = 64
 """A failing run of this many datums is judged one by one: further halving costs more."""
 
+_BLANKS = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+"""What `str.strip` strips; polars' own notion of white space leaves out U+001C to U+001F."""
+_PLAIN_COST = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,12})?$"
+"""The costs that `UsageEvent` leaves as they are."""
+
 INDEX = "index"
 """Column with the position of the event's value in the input."""
 
@@ -118,7 +123,7 @@ def decode_batch(
                 one_by_one.extend(frame.filter(suspect)[INDEX])
                 frame = frame.filter(~suspect)
             frames.append(frame)
-    judged, refusals = _judge([(index, values[index]) for index in one_by_one], lookup)
+    judged, refusals = _judge([(index, values[index]) for index in sorted(one_by_one)], lookup)
     if judged.height or not frames:
         frames.append(judged)
     events = frames[0] if len(frames) == 1 else pl.concat(frames).sort(INDEX)
@@ -205,26 +210,30 @@ def _suspects(frame: pl.DataFrame) -> pl.Series:
     used = {name for name in frame.columns if frame[name].null_count() < frame.height}
     buckets = [pl.col(name).fill_null(0) for name in BUCKET_NAMES if name in used]
     total = pl.sum_horizontal(buckets) if buckets else pl.lit(0)
-    any_given = pl.any_horizontal(pl.col(n).is_not_null() for n in BUCKET_NAMES if n in used)
+    given = [pl.col(name).is_not_null() for name in BUCKET_NAMES if name in used]
+    any_given = pl.any_horizontal(given) if given else pl.lit(value=False)
     is_void = pl.col("kind") == "void"
     checks = [
         *[~bucket.is_between(0, MAX_TOKENS_PER_EVENT) for bucket in buckets],
         total > MAX_TOKENS_PER_EVENT,
-        (any_given if buckets else pl.lit(value=False)) == (pl.col("usage_source") == "missing"),
+        any_given == (pl.col("usage_source") == "missing"),
         *[
-            pl.col(name).str.strip_chars().str.len_bytes() == 0
+            pl.col(name).str.strip_chars(_BLANKS).str.len_bytes() == 0
             for name in ("event_id", "provider", "model", "team")
         ],
         ~pl.col("occurred_at").is_between(EARLIEST, LATEST, closed="left"),
         is_void != pl.col("event_id").str.starts_with(VOID_PREFIX),
     ]
     optional = {
-        "voids": ~(is_void & (pl.col("event_id").str.slice(len(VOID_PREFIX)) == pl.col("voids"))),
+        "voids": pl.when(is_void)
+        .then((pl.col("voids") == "") | (pl.col("event_id") != VOID_PREFIX + pl.col("voids")))
+        .otherwise(pl.col("voids").is_not_null())
+        .fill_null(value=True),
         "total_tokens": pl.col("total_tokens") != total,
         "attempt": pl.col("attempt") < 1,
         "latency_ms": pl.col("latency_ms") < 0,
         "context_tokens": pl.col("context_tokens") < 0,
-        "provider_cost": ~pl.col("provider_cost").str.contains(r"^\d{1,9}(\.\d{1,12})?$"),
+        "provider_cost": ~pl.col("provider_cost").str.contains(_PLAIN_COST),
         "tags": pl.col("tags").map.keys().list.n_unique() != pl.col("tags").map.len(),
     }
     checks += [check.fill_null(value=False) for name, check in optional.items() if name in used]

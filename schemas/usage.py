@@ -70,25 +70,23 @@ def _iso_text_or_datetime(value: Any) -> Any:
 
 
 def _plain_decimal(value: str) -> str:
+    """The same number without exponent, sign, padding or foreign digits: what databases parse."""
     try:
         number = Decimal(value)
     except InvalidOperation:
         number = Decimal("NaN")
-    exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -12 or number < 0 or number >= 10**9:
+    sign, _, exponent = number.as_tuple()
+    if not isinstance(exponent, int) or exponent < -12 or sign or number >= 10**9:
         raise PydanticCustomError(
             "bad_provider_cost",
-            "is {value!r}; USD as decimal text, not negative, at most 12 decimals",
-            {"value": value},
+            "is '{value}'; USD as decimal text, not negative, at most 12 decimals",
+            {"value": value[:80]},
         )
-    return value
+    return f"{number:f}"
 
 
 Text = Annotated[str, Field(strict=True, max_length=MAX_TEXT)]
-Name = Annotated[Text, Field(min_length=0)]
-Required = Annotated[
-    Text, BeforeValidator(lambda v: v if not isinstance(v, str) else _not_blank(v))
-]
+Required = Annotated[Text, BeforeValidator(_not_blank)]
 Count = Annotated[StrictInt, Field(ge=-(2**63), le=MAX_LONG)]
 Time = Annotated[AwareDatetime, BeforeValidator(_iso_text_or_datetime)]
 
@@ -151,7 +149,8 @@ class UsageEvent(BaseModel):
     @field_validator("occurred_at")
     @classmethod
     def _time_in_range(cls, value: datetime) -> datetime:
-        return _within_contract(value.astimezone(UTC))
+        # In this order: at the edges of year 1 and 9999 a conversion to UTC overflows.
+        return _within_contract(value).astimezone(UTC)
 
     @field_validator("provider_cost")
     @classmethod
@@ -223,7 +222,7 @@ class UsageEvent(BaseModel):
         elif not self.voids or self.event_id != VOID_PREFIX + self.voids:
             raise PydanticCustomError(
                 "bad_void",
-                "a void names in voids the event it takes back, and has the event_id {wanted!r}",
+                "a void names in voids the event it takes back, and has the event_id '{wanted}'",
                 {"wanted": f"{VOID_PREFIX}{self.voids or '<voids>'}"},
             )
         return self

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from io import BytesIO
 from typing import Any, Literal
 
@@ -103,11 +103,20 @@ def decode_fields(value: bytes, framing: Framing) -> Mapping[str, Any]:
 def _avro_fields(datum: bytes, schema: AvroSchema) -> Mapping[str, Any]:
     stream = BytesIO(datum)
     newest = newest_usage_schema()
-    reader = None if schema.fingerprint == newest.fingerprint else newest.parsed
+    # A registry's copy of the newest may lack logical types, which no fingerprint covers.
+    known = schema.fingerprint == newest.fingerprint
+    writer, reader = (newest.parsed, None) if known else (schema.parsed, newest.parsed)
     try:
-        fields = schemaless_reader(stream, schema.parsed, reader)
+        fields = schemaless_reader(stream, writer, reader)
+    except OverflowError as error:  # only a time can be too large for its Python type
+        raise InvalidEvent(
+            "time_out_of_range",
+            "occurred_at: is outside the years 1 to 9999; times from 2000 to 2099 are metered "
+            "(is the unit right?)",
+        ) from error
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        # fastavro names the stream, address and all; one reason must be one text.
+        reason = str(error).partition(" from <")[0] or "it ends too soon"
         raise InvalidEvent("undecodable_avro", f"not a {schema.name} datum: {reason}") from error
     if stream.tell() != len(datum):
         raise InvalidEvent(
@@ -120,12 +129,21 @@ def _avro_fields(datum: bytes, schema: AvroSchema) -> Mapping[str, Any]:
 
 def _json_fields(value: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(value, parse_float=Decimal)
+        document = json.loads(value.decode(), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise InvalidEvent("undecodable_json", f"not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidEvent("undecodable_json", "a usage event is a JSON object")
     return from_cloudevent(document) if "specversion" in document else document
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Two values under one key could both be the billed one: neither is taken."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {twice!r} appears twice")
+    return members
 
 
 def from_cloudevent(envelope: Mapping[str, Any]) -> Mapping[str, Any]:

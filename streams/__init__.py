@@ -1,0 +1,1 @@
+"""The application: one subpackage per stage, and the command line."""

@@ -1,9 +1,8 @@
 """Request and response bodies in the encodings that ClickHouse's HTTP clients use."""
 
 import gzip
-import io
 import zlib
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 import lz4.frame
 import zstandard
@@ -25,8 +24,13 @@ _CORRUPT = (EOFError, OSError, RuntimeError, zlib.error, zstandard.ZstdError)
 def too_large(limit: int) -> QueryError:
     """The error of a body over ``limit`` bytes, as sent or decompressed."""
     return QueryError(
-        TOO_MANY_BYTES, f"The body is larger than {limit} bytes: send smaller batches. (TOO_MANY_BYTES)"
+        TOO_MANY_BYTES,
+        f"The body is larger than {limit} bytes: send smaller batches. (TOO_MANY_BYTES)",
     )
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Body:
@@ -62,14 +66,15 @@ class Body:
         return chunk
 
 
-def _plain(spool: IO[bytes], encoding: str) -> IO[bytes]:
+def _plain(spool: IO[bytes], encoding: str) -> _Readable:
     match encoding.lower():
         case "" | "identity":
             return spool
         case "gzip":
-            return io.BufferedReader(gzip.GzipFile(fileobj=spool))  # type: ignore[arg-type]  # reads like a raw stream
+            # Without the mode it takes that of the spool, which is also written to.
+            return gzip.GzipFile(fileobj=spool, mode="rb")
         case "lz4":
-            stream: IO[bytes] = lz4.frame.LZ4FrameFile(spool)
+            stream: _Readable = lz4.frame.LZ4FrameFile(spool)
             return stream
         case "zstd":
             # clickhouse-connect sends one frame per block.

@@ -7,21 +7,20 @@ import asyncio
 import json
 import tempfile
 import uuid
-from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from contextlib import closing
 from typing import IO, Final
 
 from aiohttp import web
 
 from sinks.embedded.bodies import Body, accepted_encoding, compressed, too_large
-from sinks.embedded.engine import Answer, Engine, Limits, Statement
+from sinks.embedded.engine import Engine, Limits
 from sinks.embedded.errors import (
+    NETWORK_ERROR,
     NOT_IMPLEMENTED,
     TOO_MANY_SIMULTANEOUS_QUERIES,
-    UNKNOWN_EXCEPTION,
     QueryError,
 )
+from sinks.embedded.execution import Answer, Statement
 from sinks.embedded.users import User, authenticate
 
 # Parameters of the interface; every other one is a setting. Those that are accepted without
@@ -49,8 +48,6 @@ _CONTENT_TYPES: Final = {
 }
 
 _RECEIVE_BYTES: Final = 65_536
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def create_endpoint(
@@ -93,6 +90,11 @@ class _Endpoint:
             return self._failed(error, headers)
         except web.HTTPRequestEntityTooLarge:
             return self._failed(too_large(self._limits.body_bytes), headers)
+        except ConnectionResetError:
+            # Nobody reads this answer; it only ends the request without a traceback in the log.
+            return self._failed(
+                QueryError(NETWORK_ERROR, "The client left. (NETWORK_ERROR)"), headers
+            )
         finally:
             self._requests -= 1
 
@@ -121,9 +123,9 @@ class _Endpoint:
             encoding = ""
             if params.get("enable_http_compression") in ("1", "true"):
                 encoding = accepted_encoding(request.headers.get("Accept-Encoding", ""))
-            statement_of = _statement(request, params, user)
+            body = Body(spool, request.headers.get("Content-Encoding", ""), self._limits.body_bytes)
             answer, data = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._execute, spool, request, statement_of, encoding
+                self._threads, self._execute, _statement(request, params, user, body), encoding
             )
         headers["X-ClickHouse-Summary"] = json.dumps(dict(answer.summary))
         headers["Content-Type"] = _CONTENT_TYPES.get(answer.format, "application/octet-stream")
@@ -132,3 +134,53 @@ class _Endpoint:
         if encoding and data:
             headers["Content-Encoding"] = encoding
         return web.Response(body=data, headers=headers)
+
+    async def _receive(self, request: web.Request, spool: IO[bytes]) -> None:
+        limit = self._limits.body_bytes
+        if (request.content_length or 0) > limit:
+            raise too_large(limit)
+        received = 0
+        async for piece in request.content.iter_chunked(_RECEIVE_BYTES):
+            received += len(piece)
+            if received > limit:
+                raise too_large(limit)
+            spool.write(piece)
+
+    def _execute(self, statement: Statement, encoding: str) -> tuple[Answer, bytes]:
+        answer = self._engine.execute(statement)
+        return answer, compressed(answer.data, encoding) if answer.data else b""
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """The fields of a form, which clients use for parameters too long for a URL."""
+    fields: dict[str, str] = {}
+    for name, value in (await request.post()).items():
+        if not isinstance(value, str):
+            raise QueryError(
+                NOT_IMPLEMENTED, f"External data ({name}) is not supported. (NOT_IMPLEMENTED)"
+            )
+        fields[name] = value
+    return fields
+
+
+def _statement(request: web.Request, params: dict[str, str], user: User, body: Body) -> Statement:
+    for name in _REFUSED & params.keys():
+        if params.pop(name) not in ("0", "false"):
+            raise QueryError(NOT_IMPLEMENTED, f"'{name}' is not supported. (NOT_IMPLEMENTED)")
+    bound = {name for name in params if name.startswith("param_")}
+    settings = {n: v for n, v in params.items() if n not in _TRANSPORT and n not in bound}
+    return Statement(
+        query=params.get("query", ""),
+        body=body,
+        database=params.get("database") or request.headers.get("X-ClickHouse-Database") or "",
+        settings=settings,
+        params={name.removeprefix("param_"): params[name] for name in bound},
+        default_format=(
+            params.get("default_format")
+            or request.headers.get("X-ClickHouse-Format")
+            or "TabSeparated"
+        ),
+        # As in ClickHouse: a GET may not change data, unless it asks for less than that itself.
+        readonly=request.method != "POST" and settings.get("readonly") not in ("1", "2"),
+        only_reads=user.readonly,
+    )

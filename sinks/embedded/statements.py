@@ -31,9 +31,7 @@ _LITERAL = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 _FILE_ACCESS = re.compile(r"\b(?:INTO OUTFILE|FROM INFILE)\b|\bfile`?\s*\(", re.IGNORECASE)
 _DATABASE_ENGINE = re.compile(r"^(?:CREATE|ATTACH) DATABASE\b.*^ENGINE = `?(\w+)", re.DOTALL | re.M)
 _HARMLESS_ENGINES = frozenset(("Atomic", "Memory", "Ordinary"))
-_FORMAT = re.compile(
-    rb"\bFORMAT\s+(\w+)(?:\s+SETTINGS\b[^;]*)?[\s;]*$", re.IGNORECASE
-)
+_FORMAT = re.compile(rb"\bFORMAT\s+(\w+)(?:\s+SETTINGS\b[^;]*)?[\s;]*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

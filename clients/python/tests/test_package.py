@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import spendstream
+from spendstream._avro import SCHEMA
+from spendstream._rules import FIELD_NAMES
+
+
+def test_the_public_namespace_is_what_all_says():
+    assert spendstream.__all__ == [
+        "AsyncEmitter",
+        "Emitter",
+        "InvalidUsage",
+        "Stats",
+        "UsageFields",
+    ]
+    public = {name for name in vars(spendstream) if not name.startswith("_")}
+    assert public == set(spendstream.__all__)
+
+
+def test_the_schema_in_the_package_is_the_repositorys_byte_for_byte(repository: Path):
+    own = repository / "clients/python/spendstream/usage_event.v1.avsc"
+    assert own.read_bytes() == (repository / "schemas/avro/usage_event.v1.avsc").read_bytes()
+
+
+def test_the_typed_fields_are_those_of_the_schema():
+    names = [field["name"] for field in SCHEMA["fields"]]
+    assert list(get_type_hints(spendstream.UsageFields)) == names
+    assert set(names) == FIELD_NAMES
+
+
+@pytest.mark.slow
+def test_importing_the_client_imports_nothing_of_the_server():
+    script = (
+        "import sys, spendstream; "
+        "sys.exit(bool({'schemas', 'sinks', 'streams', 'pydantic'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,187 @@
+"""The spend journal's entries: ranges in the headers, rated and rolled-up rows as the payload.
+
+A row is one minute of event time, one source partition and one attribution. The payload is an Arrow
+IPC stream (zstd). It is internal: whoever wants spend reads ClickHouse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from schemas.errors import SpendstreamError
+from schemas.tokens import BUCKET_NAMES
+
+JOURNAL_VERSION = 1
+KIND_HEADER = "spendstream.kind"
+VERSION_HEADER = "spendstream.version"
+WRITER_HEADER = "spendstream.writer"
+RANGES_HEADER = "spendstream.ranges"
+
+DIMENSIONS: dict[str, pa.DataType] = {
+    "department": pa.string(),
+    "team": pa.string(),
+    "project": pa.string(),
+    "use_case": pa.string(),
+    "application": pa.string(),
+    "environment": pa.string(),
+    "user": pa.string(),
+    "customer": pa.string(),
+    "workflow": pa.string(),
+    "provider": pa.string(),
+    "model": pa.string(),
+    "region": pa.string(),
+    "service_tier": pa.string(),
+    "status": pa.string(),
+    "error_code": pa.string(),
+    "routing_tier": pa.string(),
+    "kind": pa.string(),
+    "usage_source": pa.string(),
+    "rating": pa.string(),
+    "price_ref": pa.string(),
+    "served_from_cache": pa.bool_(),
+    "is_retry": pa.bool_(),
+    "is_shadow": pa.bool_(),
+}
+"""What spend can be asked by. ``is_retry``: an attempt after the first; ``is_shadow``: a copy of a
+call for comparison. ``rating``: priced, unpriced (no price known) or no_usage (no tokens known)."""
+
+MONEY = pa.decimal128(38, 12)
+"""USD with twelve decimals: whole pico-dollars."""
+
+ROW_SCHEMA = pa.schema(
+    [
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("minute", pa.timestamp("s", "UTC"), nullable=False),
+        *(pa.field(name, dtype) for name, dtype in DIMENSIONS.items()),
+        pa.field("calls", pa.int64(), nullable=False),
+        *(pa.field(name, pa.int64(), nullable=False) for name in BUCKET_NAMES),
+        pa.field("cost", MONEY),
+        pa.field("provider_cost", MONEY),
+    ]
+)
+"""``calls`` and tokens are negative where a void takes them back; an unknown ``cost`` is null."""
+
+
+class BadEntry(SpendstreamError):
+    """A journal record that is no entry of a version that this program knows."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourcePartition:
+    """Where usage came from: ``source`` is `<cluster id>/<topic>`."""
+
+    source: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.source}[{self.partition}]"
+
+
+class Range(BaseModel):
+    """Offsets ``start`` to ``through``, both included, that an entry covers; what became of them.
+
+    ``events`` were metered (``unpriced`` of them without a price); ``duplicates`` were dropped, and
+    ``conflicts`` of those had another payload than the first of their id; ``refused`` went to the
+    dead letters; ``lost`` had been removed by the topic's retention before they could be read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    partition: int
+    start: int
+    through: int
+    events: int = 0
+    unpriced: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    refused: int = 0
+    lost: int = 0
+
+    @property
+    def key(self) -> SourcePartition:
+        """The partition that the range belongs to."""
+        return SourcePartition(self.source, self.partition)
+
+
+_RANGES = TypeAdapter(tuple[Range, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: who wrote it, what it covers, its rows (`ROW_SCHEMA`)."""
+
+    writer: str
+    ranges: tuple[Range, ...]
+    rows: pa.Table
+
+    def rows_of(self, accepted: Iterable[Range]) -> pa.Table:
+        """The rows that belong to the ranges that a reader accepted."""
+        partitions = {r.partition for r in accepted}
+        if partitions == {r.partition for r in self.ranges}:
+            return self.rows
+        mask = pl.Series(self.rows["partition"]).is_in(sorted(partitions))
+        return self.rows.filter(mask.to_arrow())
+
+
+def encode_rows(rows: pa.Table) -> bytes:
+    """The payload of an entry with these rows."""
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, ROW_SCHEMA, options=options) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue())
+
+
+def entry_headers(writer: str, ranges: Sequence[Range]) -> list[tuple[str, bytes]]:
+    """The headers of a usage entry."""
+    return [
+        (KIND_HEADER, b"usage"),
+        (VERSION_HEADER, str(JOURNAL_VERSION).encode()),
+        (WRITER_HEADER, writer.encode()),
+        (RANGES_HEADER, _RANGES.dump_json(tuple(ranges), exclude_defaults=True)),
+    ]
+
+
+def decode_headers(headers: Iterable[tuple[str, bytes]]) -> tuple[str, tuple[Range, ...]]:
+    """Writer and ranges of an entry, without reading its rows. Raises BadEntry."""
+    known: Mapping[str, bytes] = dict(headers)
+    kind, version = known.get(KIND_HEADER), known.get(VERSION_HEADER)
+    if kind != b"usage" or version != str(JOURNAL_VERSION).encode():
+        raise BadEntry(
+            f"journal entry of kind {kind!r}, version {version!r}; this program reads usage, "
+            f"version {JOURNAL_VERSION}: is it older than the meter?"
+        )
+    try:
+        return known[WRITER_HEADER].decode(), _RANGES.validate_json(known[RANGES_HEADER])
+    except (KeyError, ValueError) as error:
+        raise BadEntry(f"journal entry with unreadable headers: {error}") from error
+
+
+def decode_entry(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Entry:
+    """Read an entry. Raises BadEntry."""
+    writer, ranges = decode_headers(headers)
+    try:
+        rows = pa.ipc.open_stream(value or b"").read_all()
+    except ValueError as error:
+        raise BadEntry(f"journal entry whose rows cannot be read: {error}") from error
+    if not rows.schema.equals(ROW_SCHEMA):
+        raise BadEntry("journal entry whose rows do not have the columns of its version")
+    return Entry(writer=writer, ranges=ranges, rows=rows)
+
+
+def pico_to_money(pico: pa.Array) -> pa.Array:
+    """Whole pico-dollars (decimal128 of scale 0) as USD of scale 12: the same integers, renamed."""
+    whole = pico.cast(pa.decimal128(38, 0))
+    return pa.Array.from_buffers(MONEY, len(whole), whole.buffers(), whole.null_count, whole.offset)
+
+
+def money_text(amount: Decimal) -> str:
+    """USD in full, without an exponent: `0.000012`."""
+    return f"{amount.normalize():f}"

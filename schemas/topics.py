@@ -1,0 +1,37 @@
+"""The topics of spendstream, and what each is for. The names are part of the public contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+USAGE = "llm.usage"
+DEAD_LETTERS = "llm.usage.dlq"
+JOURNAL = "llm.spend"
+ALERTS = "llm.alerts"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """``partitions`` None: as many as the operator sets; the count is the meter's parallelism."""
+
+    name: str
+    partitions: int | None
+    what: str
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(USAGE, None, "usage events, one per call; key: team"),
+    Topic(DEAD_LETTERS, 1, "refused events with their reason", {"retention.ms": "-1"}),
+    Topic(JOURNAL, 1, "the spend journal", {"retention.ms": "-1"}),
+    Topic(ALERTS, 1, "alert transitions; key: alert id", {"cleanup.policy": "compact"}),
+)
+"""The journal has one partition because its order is what every guarantee stands on."""
+
+SOURCE_HEADER = "spendstream.source"
+PARTITION_HEADER = "spendstream.partition"
+OFFSET_HEADER = "spendstream.offset"
+REASON_HEADER = "spendstream.reason"
+DETAIL_HEADER = "spendstream.detail"
+"""Headers of a dead letter, after those that the record came with: where it came from, and why."""

@@ -1,0 +1,130 @@
+"""ClickHouse by HTTP, through clickhouse-connect: the embedded engine and a server alike."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+
+from schemas.errors import SpendstreamError
+
+
+class ClickHouseError(SpendstreamError):
+    """ClickHouse did not do what it was asked.
+
+    ├── ClickHouseUnavailable  it could not be reached, or broke off: try again
+    └── ClickHouseRefused      it answered with an error
+    """
+
+
+class ClickHouseUnavailable(ClickHouseError):
+    """Not reachable, or it broke off. Whether it executed the statement is not known."""
+
+
+class ClickHouseRefused(ClickHouseError):
+    """It answered with an error; the message is its own, first line."""
+
+
+CONNECT_SECONDS = 3
+"""A dead address must not hold a stage longer than its supervisor waits."""
+ANSWER_SECONDS = 60
+"""A hanging server is treated as unavailable after this; inserts carry tokens and are repeated."""
+
+INSERT_SETTINGS: Mapping[str, Any] = {
+    # Rows of old months in one insert are normal: replays, imports, late events.
+    "max_partitions_per_insert_block": 0,
+    # Without it a repeated insert is dropped from the table, but not from what is derived from it.
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "insert_deduplicate": 1,
+}
+
+
+class ClickHouse:
+    """One connection; threads take turns. Blocking: asyncio code calls it in a thread."""
+
+    def __init__(
+        self, url: str, *, user: str = "default", password: str = "", database: str = "default"
+    ) -> None:
+        self.url = url
+        self._user = user
+        self._password = password
+        self._database = database
+        self._client: Client | None = None
+        self._turn = threading.Lock()
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of a SELECT. Parameters are bound by the server: `{name:Type}`."""
+        result = self._run(lambda client: client.query(sql, parameters=dict(parameters or {})))
+        return [tuple(row) for row in result.result_rows]
+
+    def query_columns(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and rows of any statement; a statement without a result has neither."""
+        result = self._run(lambda client: client.query(sql))
+        return list(result.column_names), [tuple(row) for row in result.result_rows]
+
+    def command(self, sql: str) -> None:
+        """Run a statement that has no result."""
+        self._run(lambda client: client.command(sql))
+
+    def insert(self, table: str, rows: pa.Table, *, token: str | None = None) -> None:
+        """Insert rows. The same ``token`` again is dropped by the table: repeat at will."""
+        settings = dict(INSERT_SETTINGS)
+        if token is not None:
+            settings["insert_deduplication_token"] = token
+        self._run(lambda client: client.insert_arrow(table, rows, settings=settings))
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _run(self, action: Any) -> Any:
+        try:
+            with self._turn:
+                if self._client is None:
+                    self._client = self._connect()
+                return action(self._client)
+        except OperationalError as error:
+            self.close()
+            raise ClickHouseUnavailable(
+                f"ClickHouse at {self.url}: {_first_line(error)}"
+            ) from error
+        except DatabaseError as error:
+            raise ClickHouseRefused(f"ClickHouse at {self.url}: {_first_line(error)}") from error
+        except DriverError as error:
+            raise ClickHouseRefused(f"ClickHouse at {self.url}: {_first_line(error)}") from error
+
+    def _connect(self) -> Client:
+        parts = urlsplit(self.url)
+        return clickhouse_connect.get_client(
+            host=parts.hostname or "127.0.0.1",
+            port=parts.port or (8443 if parts.scheme == "https" else 8123),
+            secure=parts.scheme == "https",
+            username=self._user,
+            password=self._password,
+            database=self._database,
+            connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=ANSWER_SECONDS,
+            # A session would serialise concurrent requests of one client.
+            autogenerate_session_id=False,
+            client_name="spendstream",
+        )
+
+
+def arrow_table(schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows as an Arrow table with this schema."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.__cause__ or error.__context__
+    text = str(error).strip() or str(cause)
+    return text.splitlines()[0][:500] if text else type(error).__name__

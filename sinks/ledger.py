@@ -1,0 +1,101 @@
+"""The ledger in ClickHouse: writes accepted journal entries, and tells how far it got.
+
+Rows first, progress second, both with a token that names the entry: what a crash left half done is
+done again, and the half that was there is dropped by its token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from schemas.journal import Range, SourcePartition
+from sinks.clickhouse import ClickHouse, arrow_table
+
+_PROGRESS = pa.schema(
+    [
+        ("journal", pa.string()),
+        ("position", pa.int64()),
+        ("source", pa.string()),
+        ("partition", pa.int32()),
+        ("start", pa.int64()),
+        ("through", pa.int64()),
+        ("accepted", pa.bool_()),
+        ("events", pa.int64()),
+        ("unpriced", pa.int64()),
+        ("duplicates", pa.int64()),
+        ("conflicts", pa.int64()),
+        ("refused", pa.int64()),
+        ("lost", pa.int64()),
+        ("appended_at", pa.timestamp("ms", "UTC")),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerProgress:
+    """``position``: highest journal entry in the ledger, -1 for none. ``marks``: per partition, the
+    next offset and the position of the entry that said so."""
+
+    position: int
+    marks: Mapping[SourcePartition, tuple[int, int]]
+
+
+class Ledger:
+    """The tables `spend` and `ledger_progress`, for one journal."""
+
+    def __init__(self, clickhouse: ClickHouse, journal: str) -> None:
+        self._clickhouse = clickhouse
+        self.journal = journal
+
+    def progress(self) -> LedgerProgress:
+        """How far this journal is in the ledger."""
+        journal = {"journal": self.journal}
+        ((position,),) = self._clickhouse.query(
+            "SELECT if(count() = 0, -1, max(position)) FROM ledger_progress "
+            "WHERE journal = {journal:String}",
+            journal,
+        )
+        rows = self._clickhouse.query(
+            "SELECT source, partition, max(through) + 1, max(position) FROM ledger_progress "
+            "WHERE journal = {journal:String} AND accepted GROUP BY source, partition",
+            journal,
+        )
+        marks = {SourcePartition(s, int(p)): (int(n), int(at)) for s, p, n, at in rows}
+        return LedgerProgress(int(position), marks)
+
+    def write(
+        self,
+        position: int,
+        ranges: Sequence[Range],
+        accepted: Sequence[Range],
+        rows: pa.Table,
+        appended_at: datetime,
+    ) -> None:
+        """Write one entry: the rows of its accepted ranges, then what became of every range."""
+        token = f"{self.journal}@{position}"
+        if rows.num_rows:
+            source = accepted[0].source
+            self._clickhouse.insert("spend", self._located(rows, position, source), token=token)
+        progress = [
+            {
+                **covered.model_dump(),
+                "journal": self.journal,
+                "position": position,
+                "accepted": covered in accepted,
+                "appended_at": appended_at,
+            }
+            for covered in ranges
+        ]
+        self._clickhouse.insert("ledger_progress", arrow_table(_PROGRESS, progress), token=token)
+
+    def _located(self, rows: pa.Table, position: int, source: str) -> pa.Table:
+        size = rows.num_rows
+        return (
+            rows.append_column("journal", pa.repeat(pa.scalar(self.journal), size))
+            .append_column("position", pa.repeat(pa.scalar(position, pa.int64()), size))
+            .append_column("source", pa.repeat(pa.scalar(source), size))
+        )

@@ -1,0 +1,1 @@
+"""Alerts on their way out: the notifier and its delivery records."""

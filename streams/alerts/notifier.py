@@ -1,0 +1,128 @@
+"""The notifier: hands each transition to every channel, and does not forget it before it is there.
+
+A delivery is put on record as pending before the topic's message is acknowledged, and as delivered
+when the channel has taken it. After a crash in between it is made again: at least once on the
+wire, under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from schemas.alerts import Alert
+from sinks.alert_log import AlertLog, Delivery, DeliveryState
+from sinks.channels import Backoff, Channel, DeliveryDelayed, DeliveryRejected
+from streams.stage import Stopped, persist, sleep_unless
+
+log = logging.getLogger(__name__)
+
+BACKOFF = Backoff(first=1.0, factor=2.0, cap=300.0)
+
+
+class Notifier:
+    """Delivers to its channels concurrently; a slow channel holds up no other."""
+
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        alert_log: AlertLog,
+        stop: asyncio.Event,
+        backoff: Backoff = BACKOFF,
+    ) -> None:
+        self._channels = {channel.name: channel for channel in channels}
+        self._log = alert_log
+        self._stop = stop
+        self._backoff = backoff
+        self._taken: set[str] = set()
+        self._running: set[asyncio.Task[None]] = set()
+        self._random = random.Random()  # noqa: S311 - jitter
+
+    async def resume(self, published: Iterable[Alert]) -> None:
+        """Go on where an earlier notifier stopped; ``published``: what the alerts topic holds."""
+        recorded = {alert.transition_id for alert in await self._recorded("published alerts")}
+        pending = await persist(
+            "reading pending deliveries", lambda: asyncio.to_thread(self._log.pending), self._stop
+        )
+        self._taken |= recorded
+        for delivery in pending:
+            self._start(delivery)
+        for alert in published:
+            await self.take(alert)
+
+    async def take(self, alert: Alert) -> None:
+        """Deliver a transition. Returns once it is on record, not when it is delivered."""
+        if alert.transition_id in self._taken:
+            return
+        self._taken.add(alert.transition_id)
+        deliveries = [Delivery(alert, name, "pending", alert.at) for name in self._channels]
+        for delivery in deliveries:
+            self._start(delivery)
+
+        def record() -> None:
+            self._log.record_alert(alert)
+            self._log.record_deliveries(deliveries)
+
+        await persist("recording an alert", lambda: asyncio.to_thread(record), self._stop)
+
+    @property
+    def undelivered(self) -> int:
+        """Deliveries under way or waiting for their next try."""
+        return len(self._running)
+
+    async def close(self) -> None:
+        """Stop trying; what is pending is on record."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _recorded(self, what: str) -> list[Alert]:
+        return await persist(
+            f"reading {what}", lambda: asyncio.to_thread(self._log.published), self._stop
+        )
+
+    def _start(self, delivery: Delivery) -> None:
+        channel = self._channels.get(delivery.channel)
+        if channel is None:
+            log.warning("channel %s is no longer set up; its alerts wait", delivery.channel)
+            return
+        task = asyncio.create_task(self._deliver(delivery, channel))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _deliver(self, delivery: Delivery, channel: Channel) -> None:
+        attempts = delivery.attempts
+        while not self._stop.is_set():
+            attempts += 1
+            try:
+                await channel.send(delivery.alert)
+            except DeliveryRejected as error:
+                log.error("%s rejected an alert for good: %s", channel.name, error)
+                await self._record(delivery, "rejected", attempts, str(error))
+                return
+            except DeliveryDelayed as error:
+                wait = self._backoff.delay(attempts, self._random, error.retry_after)
+                log.warning("%s: %s; next try in %.1f s", channel.name, error, wait)
+                await sleep_unless(self._stop, wait)
+            else:
+                await self._record(delivery, "delivered", attempts, "")
+                return
+
+    async def _record(
+        self, delivery: Delivery, state: DeliveryState, attempts: int, error: str
+    ) -> None:
+        outcome = replace(
+            delivery, state=state, at=datetime.now(UTC), attempts=attempts, error=error
+        )
+        try:
+            await persist(
+                "recording a delivery",
+                lambda: asyncio.to_thread(self._log.record_deliveries, [outcome]),
+                self._stop,
+            )
+        except Stopped:
+            log.info("stopped before the delivery was on record; it will be made again")

@@ -1,0 +1,80 @@
+"""The entry point: one group of commands, one line for a user's mistake."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from schemas.errors import SpendstreamError, UserError
+
+COMMANDS = {
+    "up": "streams.cli.up:up",
+    "demo": "streams.cli.demo:demo",
+    "meter": "streams.cli.stages:meter",
+    "sink": "streams.cli.stages:sink",
+    "guard": "streams.cli.stages:guard",
+    "embedded-clickhouse": "streams.cli.stages:embedded_clickhouse",
+    "replay": "streams.cli.replay:replay",
+    "sql": "streams.cli.sql:sql",
+    "reconcile": "streams.cli.reconcile:reconcile",
+    "migrate": "streams.cli.migrate:migrate",
+    "doctor": "streams.cli.doctor:doctor",
+    "prices": "streams.cli.prices:prices",
+}
+HIDDEN = {"embedded-clickhouse"}
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is used: `--help` must not wait for Kafka and polars."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return [name for name in COMMANDS if name not in HIDDEN]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command with this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="spendstream-server", prog_name="spendstream")
+def cli() -> None:
+    """A streaming meter for LLM spend.
+
+    Try it with `spendstream demo`. Settings are environment variables SPENDSTREAM_*; commands
+    find the stack that `spendstream up` runs from the same folder by themselves.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command. Exit code 0: done; 1: it failed or the answer is no; 2: a user's mistake."""
+    try:
+        sys.exit(cli.main(arguments, standalone_mode=False) or 0)
+    except click.Abort:
+        sys.exit(130)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.UsageError as error:
+        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        _say(f"{error.format_message()}{hint}")
+        sys.exit(2)
+    except click.ClickException as error:
+        _say(error.format_message())
+        sys.exit(2)
+    except UserError as error:
+        _say(str(error))
+        sys.exit(2)
+    except SpendstreamError as error:
+        _say(str(error))
+        sys.exit(1)
+
+
+def _say(message: str) -> None:
+    click.echo(f"spendstream: {message}", err=True)

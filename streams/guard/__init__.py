@@ -1,0 +1,1 @@
+"""The guard: watches the spend journal, and opens and resolves alerts."""

@@ -1,0 +1,169 @@
+"""The guard as a faust app: an agent per concern, one for deliveries, timers, and JSON views."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.types import TP
+from faust.web import View
+
+from schemas.alerts import Alert
+from schemas.topics import ALERTS, JOURNAL
+from streams.guard.guard import Guard
+from streams.guard.transport import GuardApp, NoTables
+from streams.guard.views import VIEWS, Answer
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+GROUP = "spendstream-guard"
+TICK_SECONDS = 1.0
+
+
+def create_app(settings: Settings, guard: Guard, data_folder: Path | None = None) -> GuardApp:
+    """The only place where the faust app is made. Nothing is connected before it starts.
+
+    ``data_folder``: faust insists on one and writes nothing there; a temporary one by default.
+    """
+    session = settings.session_timeout_ms / 1000
+    app = GuardApp(
+        id=GROUP,
+        version=1,
+        broker=[f"aiokafka://{server.strip()}" for server in settings.kafka.split(",")],
+        datadir=str(data_folder or tempfile.mkdtemp(prefix="spendstream-guard-")),
+        store="memory://",
+        TableManager=NoTables,
+        autodiscover=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        reply_create_topic=False,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 5,
+        broker_rebalance_timeout=max(session, 6.0),
+        broker_request_timeout=max(session + 1, 10.0),
+        broker_commit_interval=1.0,
+        # Waiting for streams at a rebalance would hold it up; the fence makes repeats harmless.
+        stream_wait_empty=False,
+        producer_linger=0.0,
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=True,
+        web_bind=settings.web_host,
+        web_port=settings.web_port,
+        web_in_thread=False,
+        web_cors_options=None,
+        worker_redirect_stdouts=False,
+    )
+    app.fetch_max_wait_ms = settings.fetch_max_wait_ms
+    _connect_gate(app, guard)
+    _add_agents(app, guard)
+    _add_timers(app, guard, settings)
+    _add_views(app, guard)
+    return app
+
+
+def _connect_gate(app: GuardApp, guard: Guard) -> None:
+    journal = TP(JOURNAL, 0)
+    alerts = app.topic(ALERTS, key_type=bytes, value_type=bytes)
+
+    async def committed() -> int:
+        # faust's own record of it is only filled in after the assignment.
+        thread = app.consumer._thread  # type: ignore[attr-defined]
+        offset = await thread.call_thread(thread._consumer.committed, journal)
+        return int(offset or 0)
+
+    async def publish(alert: Alert) -> None:
+        await (
+            await alerts.send(key=alert.alert_id.encode(), value=alert.model_dump_json().encode())
+        )
+
+    guard.publish = publish
+    # Signals hold their receivers weakly.
+    app.gate_receivers = (  # type: ignore[attr-defined]
+        on_assigned := _assigned(guard, journal, committed, app),
+        on_revoked := _revoked(guard),
+    )
+    app.on_partitions_assigned.connect(on_assigned)
+    app.on_partitions_revoked.connect(on_revoked)
+
+
+def _assigned(
+    guard: Guard, journal: TP, committed: Callable[[], Awaitable[int]], app: GuardApp
+) -> Callable[..., Awaitable[None]]:
+    async def on_assigned(_: Any, assigned: Sequence[TP], **__: Any) -> None:
+        # Never wait in the signal itself: the rebalance is blocked meanwhile.
+        guard.close_gate()
+        if journal in assigned:
+            app.add_future(_guarded(guard, guard.load)(committed))
+
+    return on_assigned
+
+
+def _revoked(guard: Guard) -> Callable[..., Awaitable[None]]:
+    async def on_revoked(_: Any, __: Sequence[TP], **___: Any) -> None:
+        guard.close_gate()
+
+    return on_revoked
+
+
+def _guarded(guard: Guard, body: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """An unexpected exception ends the process: faust would go on behind the failed message."""
+
+    @functools.wraps(body)
+    async def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            await body(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
+            guard.fail(error)
+            # Park here, so that no further message is taken; stopping cancels it.
+            await asyncio.Event().wait()
+
+    return run
+
+
+def _add_agents(app: GuardApp, guard: Guard) -> None:
+    journal = app.topic(JOURNAL, key_type=bytes, value_type=bytes)
+    alerts = app.topic(ALERTS, key_type=bytes, value_type=bytes)
+
+    def follow(index: int, name: str) -> None:
+        async def agent(stream: faust.StreamT[bytes]) -> None:
+            async for event in stream.events():
+                message = event.message
+                await guard.take(index, message.offset, message.headers, event.value)
+
+        app.agent(journal, name=name)(_guarded(guard, agent))
+
+    for index, name in enumerate(guard.concern_names):
+        follow(index, name)
+
+    async def notify(stream: faust.StreamT[bytes]) -> None:
+        async for event in stream.events():
+            await guard.notify(event.value)
+
+    app.agent(alerts, name="notifier")(_guarded(guard, notify))
+
+
+def _add_timers(app: GuardApp, guard: Guard, settings: Settings) -> None:
+    app.timer(TICK_SECONDS, name="tick")(_guarded(guard, guard.tick))
+    app.timer(settings.drift_check_seconds, name="drift")(_guarded(guard, guard.check_drift))
+
+
+def _add_views(app: GuardApp, guard: Guard) -> None:
+    def add(path: str, answer: Callable[[Guard], Answer]) -> None:
+        class JsonView(View):
+            async def get(self, request: Any) -> Any:
+                status, body = answer(guard)
+                return self.json(body, status=status)
+
+        app.page(path, name=f"view {path}")(JsonView)
+
+    for path, answer in VIEWS.items():
+        add(path, answer)

@@ -1,0 +1,63 @@
+"""What every detector is to the guard: it follows the ledger and can be compared with it.
+
+A concern's state is a function of the accepted journal rows up to a position. So it can be loaded
+from ClickHouse as of any position, carried on from the journal, and proved equal to a fresh load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+from schemas.alerts import Alert
+from schemas.journal import Range
+from sinks.clickhouse import ClickHouse
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """A point in the ledger's history: everything of other journals, this one up to a position."""
+
+    journal: str
+    position: int
+
+    SQL = "(journal != {journal:String} OR position <= {position:Int64})"
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What `SQL` is bound to."""
+        return {"journal": self.journal, "position": self.position}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What one journal entry adds: its accepted ranges, and their rows (`ROW_SCHEMA`)."""
+
+    at: AsOf
+    ranges: tuple[Range, ...]
+    rows: pl.DataFrame
+
+
+class Concern(Protocol):
+    """One thing that the guard watches. Everything runs on one thread; nothing here waits."""
+
+    name: str
+
+    def fresh(self) -> Concern:
+        """The same concern with nothing counted yet."""
+
+    def load(self, clickhouse: ClickHouse, at: AsOf) -> None:
+        """Count everything up to ``at``. Blocking; called on an empty one, in a thread."""
+
+    def apply(self, entry: Accepted) -> None:
+        """Count one entry more."""
+
+    def alerts(self, at: AsOf, now: datetime) -> Sequence[Alert]:
+        """The transitions that what changed since the last call stands for, known ones included."""
+
+    def counters(self) -> Mapping[str, int]:
+        """What must equal a fresh load as of the same position: name to integer."""

@@ -1,0 +1,90 @@
+"""Running the guard's faust app in our own loop: clean starts, clean stops, honest exit codes.
+
+faust's own worker hangs when the broker dies, and goes on when an agent fails; so it is not used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from schemas.errors import UserError
+from schemas.topics import JOURNAL
+from sinks.channels import Channel
+from streams.guard.app import create_app
+from streams.guard.guard import Guard
+from streams.guard.transport import GuardApp
+from streams.kafka import cluster_id
+from streams.settings import Settings
+from streams.stage import persist
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 3.0
+"""faust's consumer thread cannot be interrupted while it joins a group or its broker is gone."""
+
+
+async def serve_guard(settings: Settings, channels: Sequence[Channel], stop: asyncio.Event) -> None:
+    """Run until ``stop`` is set; ends the process where faust does not let go.
+
+    Raises the error that made it stop, and UserError where the web port is taken.
+    """
+    cluster = await persist("reaching the broker", lambda: cluster_id(settings), stop)
+    guard = Guard(settings, f"{cluster}/{JOURNAL}", channels, stop)
+    app = create_app(settings, guard)
+    starting = asyncio.create_task(app.start())
+    crashed = asyncio.create_task(app._crashed.wait())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not (starting.done() and starting.exception()):
+        await asyncio.wait({crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    failure = _failure(starting, app, guard)
+    await guard.close()
+    await _shut_down(app, starting, failure)
+    for task in (crashed, stopping):
+        task.cancel()
+    await asyncio.gather(crashed, stopping, return_exceptions=True)
+    if isinstance(failure, OSError) and not isinstance(failure, ConnectionError | KafkaError):
+        raise UserError(
+            f"{settings.web_host}:{settings.web_port}: {failure.strerror or failure}; "
+            "set SPENDSTREAM_WEB_PORT to a free port"
+        )
+    if failure is not None:
+        raise failure
+
+
+def _failure(starting: asyncio.Task[Any], app: GuardApp, guard: Guard) -> BaseException | None:
+    if starting.done() and starting.exception() is not None:
+        return starting.exception()
+    return guard.failure or app.crash_reason
+
+
+async def _shut_down(
+    app: GuardApp, starting: asyncio.Task[Any], failure: BaseException | None
+) -> None:
+    # The consumer's thread may fail when it is cut off; that is no news any more.
+    threading.excepthook = lambda args: log.debug("while stopping: %r", args.exc_value)
+    ending = asyncio.create_task(app.stop())
+    await asyncio.wait({ending}, timeout=STOP_SECONDS)
+    if not ending.done() or not starting.done() or app.crashed:
+        if failure is not None:
+            log.error("the guard stops: %s", failure)
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0 if failure is None else 1)
+    _release(app)
+
+
+def _release(app: GuardApp) -> None:
+    """Close the loop that was made for a consumer thread that never ran: nobody else does."""
+    thread = getattr(app._consumer, "_thread", None)
+    if thread is None or thread._thread_started.is_set() or thread.thread_loop.is_closed():
+        return
+    thread.thread_loop.close()

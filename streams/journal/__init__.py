@@ -1,0 +1,1 @@
+"""The spend journal: the fence that every reader shares, and reading it."""

@@ -1,0 +1,112 @@
+"""Following the spend journal: position by position, through the fence."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.errors import SpendstreamError
+from schemas.journal import Range, SourcePartition, decode_headers
+from schemas.topics import JOURNAL
+from streams.journal.fence import Fence, Mark
+from streams.kafka import consumer
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+JOURNAL_PARTITION = TopicPartition(JOURNAL, 0)
+
+
+class JournalTruncated(SpendstreamError):
+    """Entries that are needed have been removed from the journal, and are not in ClickHouse."""
+
+
+class JournalTail:
+    """Follows the journal for a writer: which of its own ranges were accepted, what is next.
+
+    Reads only headers. `start` begins anew from given marks; `verdict` waits for one's own entry.
+    """
+
+    def __init__(self, settings: Settings, writer: str) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._fence = Fence()
+        self._reached = -1
+        self._verdicts: dict[int, tuple[Range, ...]] = {}
+        self._progress = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def start(self, marks: Mapping[SourcePartition, Mark], since: int) -> None:
+        """Follow from after the oldest of what is known; returns at the journal's present end.
+
+        Raises JournalTruncated where the entries from there on are no longer all there.
+        """
+        await self.stop()
+        self._fence = Fence(marks, since=since)
+        first = min([since, *(mark.position for mark in marks.values())]) + 1
+        self._consumer = consumer(self._settings)
+        await self._consumer.start()
+        self._consumer.assign([JOURNAL_PARTITION])
+        beginning = (await self._consumer.beginning_offsets([JOURNAL_PARTITION]))[JOURNAL_PARTITION]
+        end = (await self._consumer.end_offsets([JOURNAL_PARTITION]))[JOURNAL_PARTITION]
+        if first < beginning or first > end:
+            raise JournalTruncated(
+                f"the journal holds entries {beginning} to {end - 1}; those from {first} on are "
+                "needed to resume"
+            )
+        self._reached = first - 1
+        self._consumer.seek(JOURNAL_PARTITION, first)
+        self._task = asyncio.create_task(self._follow(self._consumer))
+        await self._wait_for(end - 1)
+
+    async def verdict(self, position: int) -> tuple[Range, ...]:
+        """Those ranges of one's own entry at this position that were accepted."""
+        await self._wait_for(position)
+        return self._verdicts.pop(position)
+
+    def next(self, partition: SourcePartition) -> int | None:
+        """Offset at which the partition's next range must start; None while it has none."""
+        return self._fence.next(partition)
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._consumer is not None:
+            await self._consumer.stop()
+            self._consumer = None
+        self._verdicts.clear()
+
+    async def _wait_for(self, position: int) -> None:
+        async with self._progress:
+            await self._progress.wait_for(
+                lambda: self._reached >= position or (self._task is not None and self._task.done())
+            )
+        if self._reached < position and self._task is not None:
+            self._task.result()
+
+    async def _follow(self, source: AIOKafkaConsumer) -> None:
+        try:
+            while True:
+                batches = await source.getmany(timeout_ms=1000)
+                for record in batches.get(JOURNAL_PARTITION, ()):
+                    writer, ranges = decode_headers(record.headers)
+                    accepted = self._fence.accepted(ranges, record.offset)
+                    if writer == self._writer:
+                        self._verdicts[record.offset] = accepted
+                    self._reached = record.offset
+                async with self._progress:
+                    self._progress.notify_all()
+        finally:
+            # Whoever waits must learn that nobody follows any more.
+            asyncio.get_running_loop().call_soon(asyncio.ensure_future, self._wake())
+
+    async def _wake(self) -> None:
+        async with self._progress:
+            self._progress.notify_all()

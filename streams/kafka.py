@@ -1,0 +1,138 @@
+"""Kafka as the stages use it: clients with our settings, identities, and topics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from schemas.topics import TOPICS
+from streams.settings import Settings
+
+FETCH_BYTES = 8_388_608
+"""Per partition and fetch: a batch of 50,000 events should not need fifty fetches."""
+MAX_POLL_INTERVAL_MS = 3_600_000
+"""A stage that waits for ClickHouse keeps its partitions: it resumes by what it wrote, not by
+what the group thinks."""
+ENTRY_ROOM = 262_144
+"""What headers and framing add to the largest journal entry."""
+
+
+def consumer(settings: Settings, *topics: str, group: str | None = None) -> AIOKafkaConsumer:
+    """A consumer that commits only what it is told to, and starts at the beginning."""
+    return AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=settings.kafka,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=settings.fetch_max_wait_ms,
+        max_partition_fetch_bytes=FETCH_BYTES,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.session_timeout_ms // 4,
+        rebalance_timeout_ms=settings.session_timeout_ms,
+        request_timeout_ms=max(10_000, settings.session_timeout_ms + 1000),
+        max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+        isolation_level="read_committed",
+    )
+
+
+def producer(settings: Settings) -> AIOKafkaProducer:
+    """A producer that waits for every replica. Not idempotent: the fence does not need it."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka,
+        acks="all",
+        max_request_size=settings.max_entry_bytes + ENTRY_ROOM,
+        request_timeout_ms=10_000,
+    )
+
+
+async def cluster_id(settings: Settings) -> str:
+    """The broker cluster's own id: a broker that forgot everything comes back with another."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        description = await admin.describe_cluster()
+    finally:
+        await admin.close()
+    return str(description["cluster_id"])
+
+
+async def ensure_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing; their names. Existing ones stay as they are."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in TOPICS if topic.name not in existing]
+        response = await admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    topic.partitions or settings.usage_partitions,
+                    settings.replication_factor,
+                    topic_configs=dict(topic.config),
+                )
+                for topic in missing
+            ]
+        )
+    finally:
+        await admin.close()
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise error(f"topic {name}")
+    return [topic.name for topic in missing]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A committed offset, and the journal entry that ended there where the commit says it."""
+
+    offset: int
+    journal: str | None = None
+    position: int | None = None
+
+    def metadata(self) -> str:
+        """What is committed beside the offset."""
+        return json.dumps({"journal": self.journal, "position": self.position})
+
+
+def read_committed(offset: int, metadata: str | None) -> Committed | None:
+    """What a group committed for a partition; None where it never did.
+
+    A broker may not keep metadata (the embedded one does not); then only the offset is known.
+    """
+    if offset < 0:
+        return None
+    try:
+        fields = json.loads(metadata or "null")
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict) or not isinstance(fields.get("position"), int):
+        return Committed(offset)
+    return Committed(offset, fields.get("journal"), fields["position"])
+
+
+async def committed(
+    settings: Settings, group: str, partitions: Iterable[TopicPartition]
+) -> Mapping[TopicPartition, Committed | None]:
+    """What the group committed, with metadata."""
+    wanted = list(partitions)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        found: dict[TopicPartition, Any] = await admin.list_consumer_group_offsets(
+            group, partitions=wanted
+        )
+    finally:
+        await admin.close()
+    return {
+        tp: read_committed(found[tp].offset, found[tp].metadata) if tp in found else None
+        for tp in wanted
+    }

@@ -1,0 +1,143 @@
+"""The archive sink: every usage event into ClickHouse, decoded and rated as the meter does it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+import polars as pl
+import pyarrow as pa
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from schemas.batch import INDEX
+from schemas.journal import SourcePartition
+from schemas.topics import USAGE
+from schemas.wire import SchemaLookup
+from sinks.archive import Archive
+from streams.kafka import cluster_id, consumer
+from streams.metering.batch import decoded_records
+from streams.rating.pricebook import PriceBook
+from streams.settings import Settings
+from streams.stage import persist
+from streams.stores import clickhouse
+
+log = logging.getLogger(__name__)
+
+GROUP = "spendstream-archive"
+LINGER_SECONDS = 0.5
+"""Few, large inserts are what ClickHouse likes; nobody waits for the archive."""
+
+
+class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """One archive process, for the partitions that its group gives it."""
+
+    def __init__(self, settings: Settings, book: PriceBook, lookup: SchemaLookup) -> None:
+        self._settings = settings
+        self._book = book
+        self._lookup = lookup
+        self._next: dict[int, int] | None = None
+        self._rank = 0
+        self._consumer: AIOKafkaConsumer
+        self._archive: Archive
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Land events until told to stop."""
+        cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
+        connection = clickhouse(self._settings)
+        self._archive = Archive(connection, f"{cluster}/{USAGE}")
+        self._consumer = consumer(self._settings, group=GROUP)
+        await persist("joining the archive sinks", self._consumer.start, stop)
+        self._consumer.subscribe([USAGE], listener=self)
+        try:
+            while not stop.is_set():
+                if self._next is None and self._consumer.assignment():
+                    await persist("finding where to resume", self._resume, stop)
+                collected = await self._collect()
+                following = self._next
+                if collected and following is not None:
+                    await self._land(collected, following, stop)
+        finally:
+            await self._consumer.stop()
+            connection.close()
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Another one has them now; what it writes is not known here."""
+        self._next = None
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Hold back until ClickHouse has said where to resume."""
+        self._next = None
+        self._consumer.pause(*assigned)
+
+    async def _resume(self) -> None:
+        self._rank = await asyncio.to_thread(self._archive.register_source)
+        landed = await asyncio.to_thread(self._archive.next_offsets)
+        assigned = self._consumer.assignment()
+        beginnings = await self._consumer.beginning_offsets(assigned)
+        following = {tp.partition: landed.get(tp.partition, beginnings[tp]) for tp in assigned}
+        if assigned != self._consumer.assignment():
+            return
+        for tp in assigned:
+            self._consumer.seek(tp, max(following[tp.partition], beginnings[tp]))
+        self._consumer.resume(*assigned)
+        self._next = following
+        log.info("archiving from %s", following)
+
+    async def _collect(self) -> dict[int, list[ConsumerRecord]]:
+        limit = self._settings.batch_events
+        collected: dict[int, list[ConsumerRecord]] = {}
+        count = 0
+        closes_at: float | None = None
+        while count < limit:
+            wait = 0.2 if closes_at is None else closes_at - time.monotonic()
+            if wait <= 0:
+                break
+            got = await self._consumer.getmany(
+                timeout_ms=int(wait * 1000), max_records=limit - count
+            )
+            if not got and closes_at is None:
+                break
+            closes_at = closes_at or time.monotonic() + LINGER_SECONDS
+            for tp, records in got.items():
+                collected.setdefault(tp.partition, []).extend(records)
+                count += len(records)
+        return collected
+
+    async def _land(
+        self,
+        collected: dict[int, list[ConsumerRecord]],
+        following: dict[int, int],
+        stop: asyncio.Event,
+    ) -> None:
+        spans = [
+            (SourcePartition(self._archive.source, p), following[p], records[-1].offset)
+            for p, records in sorted(collected.items())
+        ]
+        records = [record for _, part in sorted(collected.items()) for record in part]
+
+        def write() -> None:
+            events, _ = decoded_records(records, self._book, self._lookup)
+            self._archive.write(archive_rows(events), spans, self._rank)
+
+        await persist("writing the archive", lambda: asyncio.to_thread(write), stop)
+        for key, _, through in spans:
+            following[key.partition] = through + 1
+        try:
+            await self._consumer.commit({TopicPartition(USAGE, p): n for p, n in following.items()})
+        except KafkaError as error:
+            log.info("commit left out, ClickHouse knows better: %s", error)
+
+
+def archive_rows(events: pl.DataFrame) -> pa.Table:
+    """Rated events as rows of `usage_events`: a map is never null there, so no tags is empty."""
+    rows = events.drop(INDEX).to_arrow()
+    position = rows.schema.get_field_index("tags")
+    tags = rows.column(position)
+    if tags.null_count:
+        empty = pa.scalar([], type=tags.type)
+        rows = rows.set_column(position, "tags", pa.compute.fill_null(tags, empty))
+    return rows

@@ -1,0 +1,118 @@
+"""The ledger sink: the spend journal through the fence into ClickHouse, one entry at a time.
+
+The consumer group only elects who is active. Where to resume is asked of ClickHouse, which is where
+the progress is; two active sinks write the same rows under the same tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+
+from schemas.journal import decode_entry
+from schemas.topics import JOURNAL
+from sinks.ledger import Ledger
+from streams.journal.fence import Fence, Mark
+from streams.journal.tail import JOURNAL_PARTITION, JournalTruncated
+from streams.kafka import cluster_id, consumer
+from streams.settings import Settings
+from streams.stage import persist
+from streams.stores import clickhouse
+
+log = logging.getLogger(__name__)
+
+GROUP = "spendstream-ledger"
+ENTRIES_PER_POLL = 20
+"""An entry may hold a megabyte: what is fetched ahead stays bounded."""
+
+
+class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """One sink process; active while it has the journal's partition, else on standby."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._fence: Fence | None = None
+        self._consumer: AIOKafkaConsumer
+        self._ledger: Ledger
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Land entries until told to stop."""
+        cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
+        connection = clickhouse(self._settings)
+        self._ledger = Ledger(connection, f"{cluster}/{JOURNAL}")
+        self._consumer = consumer(self._settings, group=GROUP)
+        await persist("joining the ledger sinks", self._consumer.start, stop)
+        self._consumer.subscribe([JOURNAL], listener=self)
+        try:
+            while not stop.is_set():
+                if self._fence is None and JOURNAL_PARTITION in self._consumer.assignment():
+                    await persist("finding where to resume", self._resume, stop)
+                batches = await self._consumer.getmany(timeout_ms=200, max_records=ENTRIES_PER_POLL)
+                if self._fence is not None:
+                    await self._land(batches.get(JOURNAL_PARTITION, ()), self._fence, stop)
+        finally:
+            await self._consumer.stop()
+            connection.close()
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Another one is active now; what it writes is not known here."""
+        self._fence = None
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Hold back until ClickHouse has said where to resume."""
+        self._fence = None
+        self._consumer.pause(*assigned)
+
+    async def _resume(self) -> None:
+        progress = await asyncio.to_thread(self._ledger.progress)
+        first = progress.position + 1
+        beginning = (await self._consumer.beginning_offsets([JOURNAL_PARTITION]))[JOURNAL_PARTITION]
+        if first < beginning:
+            raise JournalTruncated(
+                f"the ledger needs the journal from entry {first}; it begins at {beginning}"
+            )
+        if JOURNAL_PARTITION not in self._consumer.assignment():
+            return
+        marks = {key: Mark(following, at) for key, (following, at) in progress.marks.items()}
+        self._fence = Fence(marks, since=progress.position)
+        self._consumer.seek(JOURNAL_PARTITION, first)
+        self._consumer.resume(JOURNAL_PARTITION)
+        log.info("landing the journal from entry %d", first)
+
+    async def _land(
+        self, records: Sequence[ConsumerRecord], fence: Fence, stop: asyncio.Event
+    ) -> None:
+        for record in records:
+            entry = decode_entry(record.headers, record.value)
+            accepted = fence.accepted(entry.ranges, record.offset)
+            rows = entry.rows_of(accepted)
+            appended = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+
+            async def write() -> None:
+                await asyncio.to_thread(
+                    self._ledger.write,
+                    record.offset,  # noqa: B023 - awaited in this turn
+                    entry.ranges,  # noqa: B023
+                    accepted,  # noqa: B023
+                    rows,  # noqa: B023
+                    appended,  # noqa: B023
+                )
+
+            await persist(f"writing journal entry {record.offset}", write, stop)
+            if self._fence is not fence:
+                return
+        if records:
+            await self._commit(records[-1].offset + 1)
+
+    async def _commit(self, offset: int) -> None:
+        """For whoever watches the lag; nothing is resumed from it."""
+        try:
+            await self._consumer.commit({JOURNAL_PARTITION: offset})
+        except KafkaError as error:
+            log.info("commit left out, ClickHouse knows better: %s", error)

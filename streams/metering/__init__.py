@@ -1,0 +1,1 @@
+"""The meter: usage events in, journal entries out."""

