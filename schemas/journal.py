@@ -169,7 +169,7 @@ def decode_entry(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> E
     writer, ranges = decode_headers(headers)
     try:
         rows = pa.ipc.open_stream(value or b"").read_all()
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # Arrow raises the latter for what is cut short
         raise BadEntry(f"journal entry whose rows cannot be read: {error}") from error
     if not rows.schema.equals(ROW_SCHEMA):
         raise BadEntry("journal entry whose rows do not have the columns of its version")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -94,13 +95,11 @@ class ClickHouse:
                 return action(self._client)
         except OperationalError as error:
             self.close()
-            raise ClickHouseUnavailable(
-                f"ClickHouse at {self.url}: {_first_line(error)}"
-            ) from error
+            raise ClickHouseUnavailable(f"ClickHouse at {self.url}: {_reason(error)}") from error
         except DatabaseError as error:
-            raise ClickHouseRefused(f"ClickHouse at {self.url}: {_first_line(error)}") from error
+            raise ClickHouseRefused(f"ClickHouse at {self.url}: {_reason(error)}") from error
         except DriverError as error:
-            raise ClickHouseRefused(f"ClickHouse at {self.url}: {_first_line(error)}") from error
+            raise ClickHouseRefused(f"ClickHouse at {self.url}: {_reason(error)}") from error
 
     def _connect(self) -> Client:
         parts = urlsplit(self.url)
@@ -124,7 +123,14 @@ def arrow_table(schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Tabl
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
 
-def _first_line(error: Exception) -> str:
-    cause = error.__cause__ or error.__context__
-    text = str(error).strip() or str(cause)
-    return text.splitlines()[0][:500] if text else type(error).__name__
+_SYSTEM_REASON = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
+_SERVER_REASON = re.compile(r"Code: \d+\. DB::Exception: .*")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line: the driver wraps it in its URL and its retries."""
+    text = str(error).strip() or str(error.__cause__ or type(error).__name__)
+    for pattern in (_SERVER_REASON, _SYSTEM_REASON):
+        if found := pattern.search(text):
+            return found.group(found.lastindex or 0)[:500]
+    return text.splitlines()[0][:500]

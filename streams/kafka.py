@@ -90,6 +90,25 @@ async def ensure_topics(settings: Settings) -> list[str]:
     return [topic.name for topic in missing]
 
 
+async def end_offsets(
+    reader: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """The offset after the last record of each partition, which must be assigned to ``reader``.
+
+    The embedded broker answers the usual question with the last *batch*'s first offset plus one;
+    a fetch tells the truth. Leaves the reader's positions near the ends: seek afterwards.
+    """
+    asked = set(partitions)
+    beginnings = await reader.beginning_offsets(asked)
+    ends: dict[TopicPartition, int] = await reader.end_offsets(asked)
+    filled = {tp for tp, end in ends.items() if end > beginnings[tp]}
+    for tp in filled:
+        reader.seek(tp, ends[tp] - 1)
+    while any(reader.highwater(tp) is None for tp in filled):
+        await reader.getmany(timeout_ms=100)
+    return {tp: reader.highwater(tp) if tp in filled else end for tp, end in ends.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Committed:
     """A committed offset, and the journal entry that ended there where the commit says it."""

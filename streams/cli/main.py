@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from typing import Any
 
@@ -55,6 +56,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run a command. Exit code 0: done; 1: it failed or the answer is no; 2: a user's mistake."""
+    # What a client library has to say about a neighbour that is away is said once, by us.
+    for library in ("aiokafka", "clickhouse_connect"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     try:
         sys.exit(cli.main(arguments, standalone_mode=False) or 0)
     except click.Abort:

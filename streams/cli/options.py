@@ -50,7 +50,6 @@ def run(settings: Settings, body: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(body)
     except (KafkaError, ConnectionError) as error:
-        detail = str(error).splitlines()[0]
         raise Unreachable(
-            f"no broker at {settings.kafka}: {detail}; is `spendstream up` running?"
+            f"no broker at {settings.kafka} ({type(error).__name__}); is `spendstream up` running?"
         ) from error

@@ -24,7 +24,7 @@ from streams.guard.drift import drift_alert
 from streams.guard.state import Drift, Follower, compare, load_followers
 from streams.guard.storms import StormRule, Storms
 from streams.guard.totals import Totals
-from streams.kafka import consumer
+from streams.kafka import consumer, end_offsets
 from streams.settings import Settings
 from streams.stage import persist
 from streams.stores import clickhouse
@@ -192,8 +192,8 @@ class Guard:
         tp = TopicPartition(ALERTS, 0)
         try:
             reader.assign([tp])
+            end = (await end_offsets(reader, [tp]))[tp]
             await reader.seek_to_beginning(tp)
-            end = (await reader.end_offsets([tp]))[tp]
             while await reader.position(tp) < end:
                 for records in (await reader.getmany(timeout_ms=200)).values():
                     alerts += [Alert.model_validate_json(r.value) for r in records if r.value]

@@ -12,7 +12,7 @@ from schemas.errors import SpendstreamError
 from schemas.journal import Range, SourcePartition, decode_headers
 from schemas.topics import JOURNAL
 from streams.journal.fence import Fence, Mark
-from streams.kafka import consumer
+from streams.kafka import consumer, end_offsets
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class JournalTail:
         await self._consumer.start()
         self._consumer.assign([JOURNAL_PARTITION])
         beginning = (await self._consumer.beginning_offsets([JOURNAL_PARTITION]))[JOURNAL_PARTITION]
-        end = (await self._consumer.end_offsets([JOURNAL_PARTITION]))[JOURNAL_PARTITION]
+        end = (await end_offsets(self._consumer, [JOURNAL_PARTITION]))[JOURNAL_PARTITION]
         if first < beginning or first > end:
             raise JournalTruncated(
                 f"the journal holds entries {beginning} to {end - 1}; those from {first} on are "

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.topics import JOURNAL, USAGE
 from sinks.archive import Archive
 from sinks.clickhouse import ClickHouse, ClickHouseError
 from sinks.ledger import Ledger
-from streams.kafka import cluster_id, consumer
+from streams.kafka import cluster_id, consumer, end_offsets
 from streams.settings import Settings
 from streams.stores import clickhouse
 
@@ -40,10 +40,9 @@ async def backlog(settings: Settings) -> Backlog:
     reader = consumer(settings)
     await reader.start()
     try:
-        partitions = [
-            TopicPartition(USAGE, p) for p in sorted(reader.partitions_for_topic(USAGE) or ())
-        ] or await _partitions(reader)
-        ends = await reader.end_offsets(partitions)
+        partitions = [TopicPartition(USAGE, p) for p in await usage_partitions(reader)]
+        reader.assign(partitions)
+        ends = await end_offsets(reader, partitions)
         beginnings = await reader.beginning_offsets(partitions)
     finally:
         await reader.stop()
@@ -62,10 +61,10 @@ async def backlog(settings: Settings) -> Backlog:
     )
 
 
-async def _partitions(reader: Any) -> list[TopicPartition]:
-    await reader._client.force_metadata_update()
+async def usage_partitions(reader: AIOKafkaConsumer) -> list[int]:
+    """Partitions of the usage topic; none where it does not exist."""
     await reader.topics()
-    return [TopicPartition(USAGE, p) for p in sorted(reader.partitions_for_topic(USAGE) or ())]
+    return sorted(reader.partitions_for_topic(USAGE) or ())
 
 
 def _progress(connection: ClickHouse, cluster: str, source: str) -> tuple[Any, dict[int, int]]:
@@ -89,17 +88,15 @@ async def guard_state(settings: Settings) -> dict[str, Any] | None:
 
 async def wait_until_empty(settings: Settings, seconds: float) -> Backlog:
     """Wait until everything published is everywhere, or the time is up; what is left."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    left = Backlog(-1, -1, -1)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     while True:
         try:
             left = await backlog(settings)
-        except (KafkaError, ClickHouseError) as error:
-            if asyncio.get_running_loop().time() > deadline:
+        except (KafkaError, ClickHouseError):
+            if loop.time() > deadline:
                 raise
-            last = error
         else:
-            last = None
-        if (last is None and left.empty) or asyncio.get_running_loop().time() > deadline:
-            return left
+            if left.empty or loop.time() > deadline:
+                return left
         await asyncio.sleep(0.1)

@@ -49,7 +49,7 @@ def observed(window: IdWindow, events: Sequence[Event]) -> dict[int, str]:
     return fates | {events[position][0]: "conflict" for position in repeats.conflicts}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(log=logs(), horizon=horizons, data=st.data())
 def test_however_the_log_is_cut_and_the_window_rebuilt_the_same_events_are_repeats(
     log, horizon, data

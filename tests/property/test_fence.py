@@ -102,10 +102,10 @@ class Journal(RuleBasedStateMachine):
     @precondition(lambda self: self.meters)
     @rule(name=meters)
     def a_meter_crashes(self, name: int) -> None:
-        """What it had sent may still arrive, however late."""
+        """What it had sent may still arrive, however late and in any order."""
         gone = self.meters.pop(name, None)
         if gone is not None:
-            self.in_flight += gone.outbox
+            self.in_flight += gone.sent
 
     @precondition(lambda self: self.in_flight)
     @rule(share=fractions, arrives=st.booleans())
@@ -153,7 +153,7 @@ class Journal(RuleBasedStateMachine):
             self.world.append(entry)
         self.meters[len(METERS)] = ModelMeter.from_the_beginning(self.world, PARTITIONS)
         turns = 0
-        while any([self._turn(name) for name in sorted(self.meters)]):
+        while sum(self._turn(name) for name in sorted(self.meters)):
             turns += 1
             assert turns < MOST_TURNS, "the meters never come to rest"
         self.world.check()
@@ -185,14 +185,14 @@ class Journal(RuleBasedStateMachine):
 
 
 SERIOUS = settings(
-    max_examples=250, phases=[Phase.generate],
+    max_examples=250,
     stateful_step_count=40,
     deadline=None,
+    # Without shrinking, which takes minutes here: a failure must be told within the time limit.
+    phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-UNTIL_IT_FAILS = settings(
-    SERIOUS, max_examples=2000, phases=[Phase.generate], database=None, print_blob=False
-)
+UNTIL_IT_FAILS = settings(SERIOUS, max_examples=1000, database=None, print_blob=False)
 
 TestJournal = Journal.TestCase
 TestJournal.settings = SERIOUS
@@ -209,13 +209,13 @@ class AcceptsWhateverIsNew(Fence):
         return True
 
 
-class AcceptsWhateverIsAhead(Fence):
-    """Without the upper half of the comparison: a gap goes through."""
+class AcceptsWhatOverlaps(Fence):
+    """With half of the comparison: a range may begin before the next offset."""
 
     def accept(self, covered: Range, position: int) -> bool:
         due = self.next(covered.key)
-        if due is not None and covered.start > due:
-            self._marks[covered.key] = Mark(covered.start, position - 1)
+        if due is not None and covered.start < due <= covered.through:
+            covered = covered.model_copy(update={"start": due})
         return super().accept(covered, position)
 
 
@@ -228,9 +228,9 @@ class ForgetsWhatItWasGiven(Fence):
 
 
 @pytest.mark.parametrize(
-    "broken", [AcceptsWhateverIsNew, AcceptsWhateverIsAhead, ForgetsWhatItWasGiven]
+    "broken", [AcceptsWhateverIsNew, AcceptsWhatOverlaps, ForgetsWhatItWasGiven]
 )
-def test_the_machine_catches_a_broken_fence(broken, capsys):
+def test_the_machine_catches_a_broken_fence(broken):
     class Broken(Journal):
         fence = broken
 

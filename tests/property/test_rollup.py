@@ -107,7 +107,7 @@ def by_hand(rated: Sequence[Rated]) -> dict[tuple[Any, ...], dict[str, Any]]:
     return dict(rows)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(rated_events(), max_size=25))
 def test_a_rollup_is_the_sum_by_hand_and_its_money_is_that_of_the_events(rated):
     with localcontext(prec=60):
@@ -124,7 +124,7 @@ def test_a_rollup_is_the_sum_by_hand_and_its_money_is_that_of_the_events(rated):
         assert sum(row["calls"] for row in rows) == sum(signs)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(rated_events(), max_size=20), st.integers(0, 20))
 def test_cut_anywhere_the_two_rollups_add_up_to_the_whole(rated, cut):
     def totals(*parts: Sequence[Rated]) -> dict[str, Any]:

@@ -229,6 +229,22 @@ class ModelMeter:
         self._awaiting.append(positions[-1])
 
     @property
+    def sent(self) -> list[ModelEntry]:
+        """What may be on its way to the journal while there is no answer.
+
+        Of a partition that the journal does not know yet, whatever arrives first is the first: a
+        meter sends nothing of it before the entry in front is there. This is what its waiting for
+        each verdict guarantees.
+        """
+        first = list(self.outbox)[:1]
+        following = self._world.witness.following
+        return first + [
+            entry
+            for entry in list(self.outbox)[1:]
+            if all(following[covered.partition] is not None for covered in entry.ranges)
+        ]
+
+    @property
     def awaits_a_verdict(self) -> bool:
         return bool(self._awaiting)
 
