@@ -61,8 +61,8 @@ def report(verdict: Reconciliation, settings: Settings) -> list[str]:
         f"in {verdict.partitions} source partitions"
     )
     if verdict.ok:
-        return [f"reconcile: OK — archive = ledger = guard: {what}"]
-    return [f"reconcile: NOT OK — compared: {what}", *lines]
+        return ["reconcile: OK", f"  archive = ledger = guard: {what}"]
+    return ["reconcile: NOT OK", f"  compared: {what}", *lines]
 
 
 def as_document(verdict: Reconciliation) -> dict[str, object]:

@@ -114,7 +114,7 @@ class Storms:
             what = f"{provider} {model}: {reason}" if is_wasted else None
             self._add(Scope(team, application), int(second) // 60, what, int(calls), pico(cost))
         for scope in self._slots:
-            self._judge(scope, datetime.now(UTC))
+            self._judge(scope, datetime.now(UTC), goes_on=False)
 
     def apply(self, entry: Accepted) -> None:
         """Add an entry's rows and look at the scopes that they touch."""
@@ -132,7 +132,7 @@ class Storms:
             .agg(pl.col("calls").sum(), pl.col("cost").sum())
             .with_columns(pl.col("minute").dt.epoch("s") // 60)
         )
-        touched: set[Scope] = set()
+        added: dict[Scope, list[int]] = {}
         for (
             team,
             application,
@@ -147,9 +147,12 @@ class Storms:
             scope = Scope(team, application)
             what = f"{provider} {model}: {why}" if is_wasted else None
             self._add(scope, minute, what, calls, pico(cost))
-            touched.add(scope)
-        for scope in touched:
-            self._judge(scope, datetime.now(UTC))
+            counts = added.setdefault(scope, [0, 0])
+            counts[0] += calls
+            counts[1] += calls if is_wasted else 0
+        for scope, (calls, wasted) in added.items():
+            goes_on = wasted > 0 and wasted * 100 >= calls * self._rule.share_percent
+            self._judge(scope, datetime.now(UTC), goes_on=goes_on)
 
     def alerts(self, at: AsOf, now: datetime) -> Sequence[Alert]:
         """Opened for each storm; resolved for those that have been quiet."""
@@ -179,14 +182,16 @@ class Storms:
             for old in [m for m in slots if m < horizon]:
                 del slots[old]
 
-    def _judge(self, scope: Scope, now: datetime) -> None:
+    def _judge(self, scope: Scope, now: datetime, *, goes_on: bool) -> None:
+        """Find the scope's storms anew; ``goes_on``: what was just added is mostly wasted."""
         storms = list(storms_of(self._slots[scope], self._rule))
         before = {storm.first: storm for storm in self._storms.get(scope, ())}
         self._storms[scope] = storms
         for storm in storms:
             key = (scope, self._name(scope, storm))
             known = before.get(storm.first)
-            if known != storm or key not in self._evidence_at:
+            newest = storm is storms[-1]
+            if known != storm or key not in self._evidence_at or (goes_on and newest):
                 self._evidence_at[key] = now
 
     def _name(self, scope: Scope, storm: Storm) -> int:

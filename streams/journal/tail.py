@@ -66,7 +66,10 @@ class JournalTail:
     async def verdict(self, position: int) -> tuple[Range, ...]:
         """Those ranges of one's own entry at this position that were accepted."""
         await self._wait_for(position)
-        return self._verdicts.pop(position)
+        accepted = self._verdicts[position]
+        # Older ones are copies whose acknowledgement was lost: nobody will ask for them.
+        self._verdicts = {at: v for at, v in self._verdicts.items() if at > position}
+        return accepted
 
     def next(self, partition: SourcePartition) -> int | None:
         """Offset at which the partition's next range must start; None while it has none."""

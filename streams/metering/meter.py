@@ -192,6 +192,8 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             return int(sent.offset)
 
         position = await persist("appending to the journal", send, stop)
+        # Part of the guarantee: the next entry is not sent before this one's verdict is known. A
+        # partition's first two entries in the wrong order would lose the first for good.
         accepted = await self._tail.verdict(position)
         for covered in accepted:
             self._pending[covered.partition] = Committed(
@@ -242,9 +244,11 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             force or time.monotonic() - self._committed_at > COMMIT_SECONDS
         ):
             return
+        assigned = self._consumer.assignment()
         offsets = {
-            TopicPartition(USAGE, p): OffsetAndMetadata(c.offset, c.metadata())
+            tp: OffsetAndMetadata(c.offset, c.metadata())
             for p, c in self._pending.items()
+            if (tp := TopicPartition(USAGE, p)) in assigned
         }
         self._committed_at = time.monotonic()
         try:
