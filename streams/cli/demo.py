@@ -96,14 +96,14 @@ def demo(seconds: int, seed: int, picture: Path | None, as_json: bool, folder: P
                 verdict = await show.summary()
                 if as_json:
                     click.echo(json.dumps(show.document(verdict)))
-                if picture is not None:
-                    picture.write_text(drawing(console), encoding="utf-8")
                 if not verdict.ok:
                     raise DemoFailed("archive, ledger and guard differ; see above")
         finally:
             await stack.stop()
 
     run_stage(body)
+    if picture is not None:
+        picture.write_text(drawing(console), encoding="utf-8")
 
 
 def drawing(console: Console) -> str:
