@@ -103,8 +103,15 @@ class Stack:
     async def start(self) -> None:
         """Start everything, in order; returns when the guard is ready.
 
-        Raises UserError where a port or the data folder is in use, StackError where a part fails.
+        Raises UserError where a port is in use, StackError where a part does not come up.
         """
+        await self.start_stores()
+        await self.start_stages()
+        write_run_file(self)
+        self._watch = asyncio.create_task(self._restart_with_broker())
+
+    async def start_stores(self) -> None:
+        """Start ClickHouse and the broker, with tables and topics; no stage reads them yet."""
         self.ports.check_free()
         self.folder.mkdir(parents=True, exist_ok=True)
         await self._start_part(
@@ -112,9 +119,7 @@ class Stack:
             _spendstream("embedded-clickhouse", str(self.folder / "clickhouse")),
             self._clickhouse_answers,
         )
-        await self._start_broker_and_stages()
-        write_run_file(self)
-        self._watch = asyncio.create_task(self._restart_with_broker())
+        await self._start_broker()
 
     async def stop(self) -> None:
         """Stop everything: the stages, then what they stand on."""
@@ -127,7 +132,7 @@ class Stack:
             if name in self.parts:
                 await self.parts[name].stop()
 
-    async def _start_broker_and_stages(self) -> None:
+    async def _start_broker(self) -> None:
         # The broker forgets everything when it ends, so it comes back under another name: offsets
         # of the old one must never be taken for the new one's.
         identity = f"embedded-{uuid.uuid4().hex[:12]}"
@@ -151,6 +156,9 @@ class Stack:
         )
         await asyncio.to_thread(self._migrate)
         await ensure_topics(self.settings)
+
+    async def start_stages(self) -> None:
+        """Start the stages on stores that are up; returns when the guard is ready."""
         environment = self._environment()
         for name, argv in (
             ("meter", ["meter"]),
@@ -169,7 +177,8 @@ class Stack:
             await self.parts["broker"].ended()
             log.error("the broker died; events that were not in ClickHouse yet are lost")
             await asyncio.gather(*(self.parts[n].stop() for n in ("broker", *STAGES)))
-            await self._start_broker_and_stages()
+            await self._start_broker()
+            await self.start_stages()
             write_run_file(self)
 
     async def _start_part(
