@@ -61,7 +61,7 @@ def up(
             with console.status("starting broker, ClickHouse and stages"):
                 await stack.start()
             _announce(console, stack)
-            await stop.wait()
+            await stack.serve(stop)
             console.print("stopping: what was published is landed first (Ctrl-C again: at once)")
             await _drain(console, stack)
         finally:

@@ -78,10 +78,10 @@ def decoded_records(
     Raises what ``lookup`` raises when the schema registry cannot be asked.
     """
     decoded = decode_batch([record.value for record in records], lookup)
-    index = decoded.events[INDEX].to_list()
+    index = decoded.events[INDEX]
     events = decoded.events.with_columns(
-        pl.Series("partition", [records[i].partition for i in index], dtype=pl.Int32),
-        pl.Series("offset", [records[i].offset for i in index], dtype=pl.Int64),
+        pl.Series("partition", [r.partition for r in records], dtype=pl.Int32).gather(index),
+        pl.Series("offset", [r.offset for r in records], dtype=pl.Int64).gather(index),
     )
     return rate(events, book), decoded.refusals
 
@@ -96,17 +96,16 @@ def meter_batch(
     """Decode, drop repeats, rate and roll up. Moves the windows on; everything else is pure."""
     records = [record for span in spans for record in span.records]
     events, refusals = decoded_records(records, book, lookup)
-    fates = [
-        _fates_of(events.filter(pl.col("partition") == p), records, windows[p]) for p in windows
-    ]
+    seen = events.select("partition", "offset", "event_id", INDEX)
+    fates = [_fates_of(seen.filter(pl.col("partition") == p), records, windows[p]) for p in windows]
     refused = [(records[i].partition, records[i].offset, "refused") for i in sorted(refusals)]
     outcome = pl.concat([*fates, pl.DataFrame(refused, schema=_FATES, orient="row")])
-    counted = events.join(
-        outcome.filter(pl.col("fate") == "metered"),
-        on=["partition", "offset"],
-        how="semi",
-        maintain_order="left",
-    )
+    metered = outcome.filter(pl.col("fate") == "metered")
+    counted = events
+    if metered.height < events.height:
+        counted = events.join(
+            metered, on=["partition", "offset"], how="semi", maintain_order="left"
+        )
     ranges = tuple(
         Range(
             source=span.source,
@@ -145,15 +144,31 @@ def _fates_of(
 def _drafts(
     ranges: tuple[Range, ...], counted: pl.DataFrame, outcome: pl.DataFrame, max_payload: int
 ) -> Iterator[Draft]:
+    yield from _fitting(ranges, rollup(counted), counted, outcome, max_payload)
+
+
+def _fitting(
+    ranges: tuple[Range, ...],
+    rows: pa.Table,
+    counted: pl.DataFrame,
+    outcome: pl.DataFrame,
+    max_payload: int,
+) -> Iterator[Draft]:
     """Entries that cover the ranges; in halves, in order, where one would be too large to send."""
-    rows = rollup(counted)
     payload = encode_rows(rows)
     if len(payload) <= max_payload or counted.height <= 1:
         yield Draft(tuple(_with_counts(r, counted, outcome) for r in ranges), rows, payload)
         return
     for half in _halves(ranges):
-        inside = pl.any_horizontal(_inside(covered) for covered in half)
-        yield from _drafts(half, counted.filter(inside), outcome, max_payload)
+        inside = counted.filter(pl.any_horizontal(_inside(covered) for covered in half))
+        # A row belongs to one partition: only a range that is cut must be rolled up anew.
+        part = rollup(inside) if len(ranges) == 1 else _rows_of(half, rows)
+        yield from _fitting(half, part, inside, outcome, max_payload)
+
+
+def _rows_of(ranges: tuple[Range, ...], rows: pa.Table) -> pa.Table:
+    wanted = pl.Series(rows["partition"]).is_in([covered.partition for covered in ranges])
+    return rows.filter(wanted.to_arrow())
 
 
 def _halves(ranges: tuple[Range, ...]) -> tuple[tuple[Range, ...], tuple[Range, ...]]:

@@ -53,10 +53,17 @@ class Overtaken(Exception):
 
 
 class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """One meter process. `run` returns when ``stop`` is set, with everything read appended."""
+    """One meter process. `run` returns when ``stop`` is set, with everything read appended.
 
-    def __init__(self, settings: Settings, book: PriceBook, lookup: SchemaLookup) -> None:
+    Meters of one ``group`` share the partitions; two groups would both meter all of them, and the
+    fence would still count each event once.
+    """
+
+    def __init__(
+        self, settings: Settings, book: PriceBook, lookup: SchemaLookup, group: str = GROUP
+    ) -> None:
         self._settings = settings
+        self._group = group
         self._book = book
         self._lookup = lookup
         self._writer = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -74,7 +81,7 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         """Meter until told to stop."""
         cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
         self._source, self._journal = f"{cluster}/{USAGE}", f"{cluster}/{JOURNAL}"
-        self._consumer = consumer(self._settings, group=GROUP)
+        self._consumer = consumer(self._settings, group=self._group)
         self._producer = producer(self._settings)
         await persist("starting the producer", self._producer.start, stop)
         await persist("joining the meters", self._consumer.start, stop)
@@ -206,7 +213,7 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         """Find each partition's next offset and rebuild its id window, then let events flow."""
         partitions = sorted(tp.partition for tp in self._consumer.assignment())
         tps = {SourcePartition(self._source, p): TopicPartition(USAGE, p) for p in partitions}
-        commits = await committed(self._settings, GROUP, tps.values())
+        commits = await committed(self._settings, self._group, tps.values())
         connection = clickhouse(self._settings)
         try:
             known = await known_positions(

@@ -121,6 +121,15 @@ class Stack:
         )
         await self._start_broker()
 
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Return when ``stop`` is set. Raises StackError where a broker's successor fails."""
+        assert self._watch is not None  # noqa: S101 - start() has made it
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, self._watch}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if self._watch.done():
+            self._watch.result()
+
     async def stop(self) -> None:
         """Stop everything: the stages, then what they stand on."""
         if self._watch is not None:
@@ -159,17 +168,6 @@ class Stack:
 
     async def start_stages(self) -> None:
         """Start the stages on stores that are up; returns when the guard is ready."""
-        environment = self._environment()
-        for name, argv in (
-            ("meter", ["meter"]),
-            ("ledger", ["sink", "ledger"]),
-            ("archive", ["sink", "archive"]),
-            ("guard", ["guard"]),
-        ):
-            command = Command(name, _spendstream(*argv).argv, environment)
-            self.parts[name] = Supervised(command, self._logs)
-            await self.parts[name].start()
-        await self._until("guard", self._guard_is_ready)
 
     async def _restart_with_broker(self) -> None:
         """A broker that died has lost its topics: every stage starts anew on the next one."""
