@@ -166,8 +166,16 @@ class Stack:
         await asyncio.to_thread(self._migrate)
         await ensure_topics(self.settings)
 
-    async def start_stages(self) -> None:
-        """Start the stages on stores that are up; returns when the guard is ready."""
+    async def start_stages(self, *names: str) -> None:
+        """Start these stages, all by default, on stores that are up; a guard is ready then."""
+        environment = self._environment()
+        arguments = {"ledger": ("sink", "ledger"), "archive": ("sink", "archive")}
+        for name in names or STAGES:
+            argv = _spendstream(*arguments.get(name, (name,))).argv
+            self.parts[name] = Supervised(Command(name, argv, environment), self._logs)
+            await self.parts[name].start()
+        if "guard" in (names or STAGES):
+            await self._until("guard", self._guard_is_ready)
 
     async def _restart_with_broker(self) -> None:
         """A broker that died has lost its topics: every stage starts anew on the next one."""
