@@ -25,11 +25,12 @@ demo: $(READY) ## run the whole product on simulated teams for a minute
 
 test: $(READY) ## everything: linters, types, all tests (minutes)
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -m slow
 
 check: $(READY) ## the quick part: linters, types, unit and property tests (< 60 s)
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/unit tests/property clients/python/tests
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -124,7 +124,7 @@ def arrow_table(schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Tabl
 
 
 _SYSTEM_REASON = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
-_SERVER_REASON = re.compile(r"Code: \d+\. DB::Exception: .*")
+_SERVER_REASON = re.compile(r"Code: \d+\. DB::Exception: .*?(?= \(for url |$)")
 
 
 def _reason(error: Exception) -> str:
