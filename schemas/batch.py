@@ -87,37 +87,37 @@ def decode_batch(
     Raises only what ``lookup`` raises when the registry cannot be asked.
     """
     newest = newest_usage_schema()
-    usual_header = SINGLE_OBJECT_MAGIC + newest.fingerprint
-    fast = fast and pyruhvro is not None
-    by_body: dict[int, list[int]] = defaultdict(list)
-    one_by_one: list[int] = []
-    for index, value in enumerate(values):
-        # A text that is too long can only be in a value that is as long: columns need no look.
-        if value is None or len(value) > MAX_TEXT or not fast:
-            one_by_one.append(index)
-            continue
-        if value[:SINGLE_OBJECT_HEADER] == usual_header:
-            by_body[SINGLE_OBJECT_HEADER].append(index)
-            continue
+    if not fast or pyruhvro is None:
+        events, refusals = _judge(list(enumerate(values)), lookup)
+        return Decoded(events, refusals)
+    column = pl.Series(values, dtype=pl.Binary)
+    # A text that is too long can only be in a value that is as long: columns need no look.
+    short = (column.bin.size() <= MAX_TEXT).fill_null(value=False)
+    usual = short & column.bin.starts_with(SINGLE_OBJECT_MAGIC + newest.fingerprint)
+    by_body = {SINGLE_OBJECT_HEADER: usual.arg_true().cast(pl.Int64)}
+    one_by_one = (~short).arg_true().to_list()
+    others: dict[int, list[int]] = defaultdict(list)
+    for index in (short & ~usual).arg_true():
         try:
-            framing = framing_of(value, lookup)
+            framing = framing_of(values[index], lookup)
         except InvalidEvent:
             one_by_one.append(index)
             continue
         schema = framing.schema
         if schema is not None and schema.fingerprint == newest.fingerprint:
-            by_body[framing.body].append(index)
+            others[framing.body].append(index)
         else:
             one_by_one.append(index)
+    by_body |= {body: pl.Series(indices, dtype=pl.Int64) for body, indices in others.items()}
     frames: list[pl.DataFrame] = []
-    for body, indices in by_body.items():
-        datums = [(values[i] or b"")[body:] for i in indices]
+    for body, positions in by_body.items():
+        datums = column.gather(positions).bin.slice(body)
         for frame, start, size in _decode_runs(datums, newest):
-            run = indices[start : start + size]
+            run = positions.slice(start, size).alias(INDEX)
             if frame is None:
                 one_by_one.extend(run)
                 continue
-            frame = frame.with_columns(pl.Series(INDEX, run, dtype=pl.Int64))
+            frame = frame.with_columns(run)
             suspect = _suspects(frame)
             if suspect.any():
                 one_by_one.extend(frame.filter(suspect)[INDEX])
@@ -153,13 +153,13 @@ def events_frame(events: Sequence[UsageEvent]) -> pl.DataFrame:
 
 
 def _decode_runs(
-    datums: list[bytes], schema: AvroSchema
+    datums: pl.Series, schema: AvroSchema
 ) -> Iterator[tuple[pl.DataFrame | None, int, int]]:
     """Frames that cover all datums as (frame, start, size); None where they must be judged."""
-    pending = [(0, len(datums))]
+    pending = [(0, len(datums))] if len(datums) else []
     while pending:
         start, size = pending.pop()
-        frame = _decode_run(datums[start : start + size], schema)
+        frame = _decode_run(datums.slice(start, size), schema)
         if frame is not None or size <= SMALLEST_SPLIT:
             yield frame, start, size
         else:
@@ -167,39 +167,24 @@ def _decode_runs(
             pending += [(start + half, size - half), (start, half)]
 
 
-def _decode_run(datums: list[bytes], schema: AvroSchema) -> pl.DataFrame | None:
+def _decode_run(datums: pl.Series, schema: AvroSchema) -> pl.DataFrame | None:
     try:
-        batches = pyruhvro.deserialize_array_threaded(datums, schema.text, DECODE_THREADS)
-        table = pa.Table.from_batches(batches).combine_chunks()
+        batches = pyruhvro.deserialize_array_threaded(datums.to_list(), schema.text, DECODE_THREADS)
+        table = pa.Table.from_batches(batches)
         table.validate(full=True)  # pyruhvro does not look whether text is UTF-8
-        (record_batch,) = table.to_batches()
-        again = pyruhvro.serialize_record_batch(record_batch, schema.text, DECODE_THREADS)
+        again = [
+            chunk
+            for batch in batches
+            for chunk in pyruhvro.serialize_record_batch(batch, schema.text, 1)
+        ]
     except ValueError:
         return None
-    if not _same_bytes(datums, again):
+    # True where each datum is exactly the canonical encoding of what was read from it: pyruhvro
+    # ignores trailing bytes and reads some that are no Avro; neither survives this.
+    if not datums.equals(pl.Series(pa.chunked_array(again, type=pa.binary()))):
         return None
-    frame = pl.DataFrame(table)
+    frame = pl.DataFrame(table.combine_chunks())
     return frame.with_columns(pl.col("occurred_at").dt.replace_time_zone("UTC"))
-
-
-def _same_bytes(datums: list[bytes], encoded: Sequence[pa.BinaryArray]) -> bool:
-    """True where each datum is exactly the canonical encoding of what was read from it.
-
-    pyruhvro ignores trailing bytes and reads some that are no Avro; neither survives this.
-    """
-    position = 0
-    for chunk in encoded:
-        part = datums[position : position + len(chunk)]
-        position += len(chunk)
-        lengths = pl.Series(map(len, part), dtype=pl.Int64)
-        if not lengths.equals(pl.Series(chunk).bin.size().cast(pl.Int64)):
-            return False
-        _, offsets, data = chunk.buffers()
-        bounds = memoryview(offsets).cast("i")
-        first, last = bounds[chunk.offset], bounds[chunk.offset + len(chunk)]
-        if b"".join(part) != memoryview(data).cast("B")[first:last]:
-            return False
-    return position == len(datums)
 
 
 def _suspects(frame: pl.DataFrame) -> pl.Series:

@@ -11,6 +11,10 @@ JOURNAL = "llm.spend"
 ALERTS = "llm.alerts"
 
 
+DEAD_LETTER_BYTES = 2_097_152
+"""Twice what brokers take by default: the largest refused record must fit in with its reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """``partitions`` None: as many as the operator sets; the count is the meter's parallelism."""
@@ -23,7 +27,12 @@ class Topic:
 
 TOPICS: tuple[Topic, ...] = (
     Topic(USAGE, None, "usage events, one per call; key: team"),
-    Topic(DEAD_LETTERS, 1, "refused events with their reason", {"retention.ms": "-1"}),
+    Topic(
+        DEAD_LETTERS,
+        1,
+        "refused events with their reason",
+        {"retention.ms": "-1", "max.message.bytes": str(DEAD_LETTER_BYTES)},
+    ),
     Topic(JOURNAL, 1, "the spend journal", {"retention.ms": "-1"}),
     Topic(ALERTS, 1, "alert transitions; key: alert id", {"cleanup.policy": "compact"}),
 )

@@ -44,6 +44,8 @@ INSERT_SETTINGS: Mapping[str, Any] = {
     # Without it a repeated insert is dropped from the table, but not from what is derived from it.
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "insert_deduplicate": 1,
+    # Newer servers gather inserts by default, and do not deduplicate those by token.
+    "async_insert": 0,
 }
 
 

@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from schemas.topics import TOPICS
+from schemas.topics import DEAD_LETTER_BYTES, TOPICS
 from streams.settings import Settings
 
-FETCH_BYTES = 8_388_608
+FETCH_BYTES = 1_048_576
 """Per partition and fetch: a batch of 50,000 events should not need fifty fetches."""
 MAX_POLL_INTERVAL_MS = 3_600_000
 """A stage that waits for ClickHouse keeps its partitions: it resumes by what it wrote, not by
@@ -47,7 +47,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka,
         acks="all",
-        max_request_size=settings.max_entry_bytes + ENTRY_ROOM,
+        max_request_size=max(settings.max_entry_bytes + ENTRY_ROOM, DEAD_LETTER_BYTES),
         request_timeout_ms=10_000,
     )
 
@@ -93,7 +93,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
 async def end_offsets(
     reader: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    """The offset after the last record of each partition, which must be assigned to ``reader``.
+    """The offset after the last record of each partition: assigned to ``reader``, not paused.
 
     The embedded broker answers the usual question with the last *batch*'s first offset plus one;
     a fetch tells the truth. Leaves the reader's positions near the ends: seek afterwards.

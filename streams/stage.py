@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import signal
@@ -21,6 +22,11 @@ T = TypeVar("T")
 
 PATIENCE = Backoff(first=0.2, factor=2.0, cap=10.0)
 """Between tries: short enough that a restart of the neighbour is hardly felt, and no hammering."""
+
+
+GARBAGE_THRESHOLDS = (100_000, 20, 20)
+"""Allocations between collections. A batch is 50,000 records, all alive and none of them in a
+cycle: at Python's 700 a fifth of the meter's time went into looking at them again and again."""
 
 
 class Stopped(Exception):
@@ -69,6 +75,8 @@ def run_stage(body: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> Non
         except Stopped:
             log.info("stopped while waiting")
 
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     asyncio.run(main())
 
 

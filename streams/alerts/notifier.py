@@ -1,8 +1,7 @@
 """The notifier: hands each transition to every channel, and does not forget it before it is there.
 
-A delivery is put on record as pending before the topic's message is acknowledged, and as delivered
-when the channel has taken it. After a crash in between it is made again: at least once on the
-wire, under the same id.
+A delivery is put on record as pending when it begins, and as delivered when the channel has taken
+it. After a crash in between it is made again: at least once on the wire, under the same id.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from schemas.alerts import Alert
 from sinks.alert_log import AlertLog, Delivery, DeliveryState
@@ -52,10 +52,13 @@ class Notifier:
         for delivery in pending:
             self._start(delivery)
         for alert in published:
-            await self.take(alert)
+            self.take(alert)
 
-    async def take(self, alert: Alert) -> None:
-        """Deliver a transition. Returns once it is on record, not when it is delivered."""
+    def take(self, alert: Alert) -> None:
+        """Begin to deliver a transition, and to put it on record: neither waits for the other.
+
+        What was not on record yet when this process ended is found in the topic by the next.
+        """
         if alert.transition_id in self._taken:
             return
         self._taken.add(alert.transition_id)
@@ -67,11 +70,11 @@ class Notifier:
             self._log.record_alert(alert)
             self._log.record_deliveries(deliveries)
 
-        await persist("recording an alert", lambda: asyncio.to_thread(record), self._stop)
+        self._begin(persist("recording an alert", lambda: asyncio.to_thread(record), self._stop))
 
     @property
     def undelivered(self) -> int:
-        """Deliveries under way or waiting for their next try."""
+        """Deliveries and records under way or waiting for their next try."""
         return len(self._running)
 
     async def close(self) -> None:
@@ -90,7 +93,10 @@ class Notifier:
         if channel is None:
             log.warning("channel %s is no longer set up; its alerts wait", delivery.channel)
             return
-        task = asyncio.create_task(self._deliver(delivery, channel))
+        self._begin(self._deliver(delivery, channel))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

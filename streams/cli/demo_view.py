@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.alerts import Alert
+from sinks.slack_message import amount_text
 
 BAR_WIDTH = 12
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "blue"}
@@ -119,9 +120,9 @@ def _headline(alert: Alert) -> str:
 def _amount(alert: Alert) -> str:
     if alert.value is None:
         return ""
-    limit = "" if alert.limit is None else f" of ${alert.limit:f}"
+    limit = "" if alert.limit is None else f" of {amount_text(alert.limit, alert.unit)}"
     what = "wasted " if alert.rule == "retry_storm" else ""
-    return f"{what}${alert.value:.2f}{limit}"
+    return f"{what}{amount_text(alert.value, alert.unit)}{limit}"
 
 
 def team_lines(

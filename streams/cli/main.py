@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> Any:
     for library in ("aiokafka", "clickhouse_connect"):
         logging.getLogger(library).addHandler(logging.NullHandler())
     try:
-        sys.exit(cli.main(arguments, standalone_mode=False) or 0)
+        sys.exit(cli.main(arguments, prog_name="spendstream", standalone_mode=False) or 0)
     except click.Abort:
         sys.exit(130)
     except click.exceptions.Exit as done:
@@ -81,4 +81,5 @@ def main(arguments: list[str] | None = None) -> Any:
 
 
 def _say(message: str) -> None:
-    click.echo(f"spendstream: {message}", err=True)
+    # click spreads the choices of a missing option over lines.
+    click.echo(f"spendstream: {' '.join(message.split())}", err=True)

@@ -16,6 +16,9 @@ from streams.guard.budget_file import BudgetBook, TeamBudget
 from streams.guard.concern import Accepted, AsOf
 from streams.guard.money import pico, usd
 
+RECENT_HOURS = 24
+"""A load looks at the months that something was metered for in this time. Older crossings were told
+when they happened; a budget that is new must not raise an alert for every month of the past."""
 TOP = 3
 """Contributors named in an alert: more than a reader acts on is noise."""
 
@@ -46,11 +49,13 @@ class Budgets:
         """Sums of the ledger by team, month of the book's zone, and application."""
         rows = clickhouse.query(
             "SELECT team, formatDateTime(minute, '%Y-%m', {zone:String}) AS month, application, "
-            f"sum(cost), sum(calls) FROM spend WHERE {AsOf.SQL} GROUP BY team, month, application",
+            "sum(cost), sum(calls), max((journal, position) IN (SELECT journal, position "
+            f"FROM ledger_progress WHERE appended_at > now() - INTERVAL {RECENT_HOURS} HOUR)) "
+            f"FROM spend WHERE {AsOf.SQL} GROUP BY team, month, application",
             {**at.parameters, "zone": self.book.timezone},
         )
-        for team, month, application, cost, calls in rows:
-            self._add(team, month, application, pico(cost), int(calls))
+        for team, month, application, cost, calls, recent in rows:
+            self._add(team, month, application, pico(cost), int(calls), changed=bool(recent))
 
     def apply(self, entry: Accepted) -> None:
         """Add an entry's rows."""
@@ -59,7 +64,7 @@ class Budgets:
             pl.col("cost").sum(), pl.col("calls").sum()
         )
         for team, in_month, application, cost, calls in sums.iter_rows():
-            self._add(team, in_month, application, pico(cost), calls)
+            self._add(team, in_month, application, pico(cost), calls, changed=True)
 
     def alerts(self, at: AsOf, now: datetime) -> Sequence[Alert]:
         """An opened transition per threshold reached; resolved where it no longer is."""
@@ -91,12 +96,22 @@ class Budgets:
             for budget, month, spent in self._budgeted(self._spent)
         ]
 
-    def _add(self, team: str, month: str, application: str | None, cost: int, calls: int) -> None:
+    def _add(
+        self,
+        team: str,
+        month: str,
+        application: str | None,
+        cost: int,
+        calls: int,
+        *,
+        changed: bool,
+    ) -> None:
         parts = self._spent.setdefault((team, month), {})
         spent = parts.setdefault(application, Spent())
         spent.cost += cost
         spent.calls += calls
-        self._changed.add((team, month))
+        if changed:
+            self._changed.add((team, month))
 
     def _budgeted(self, keys: Iterable[tuple[str, str]]) -> Iterator[tuple[TeamBudget, str, Spent]]:
         budgets = {budget.team: budget for budget in self.book.budgets}

@@ -133,7 +133,7 @@ class Guard:
     async def notify(self, value: bytes) -> None:
         """One transition from the alerts topic, for the channels."""
         await self._gate.wait()
-        await self.notifier.take(Alert.model_validate_json(value))
+        self.notifier.take(Alert.model_validate_json(value))
 
     async def tick(self) -> None:
         """What time alone brings: storms that are over, a budgets file that was changed."""

@@ -20,7 +20,7 @@ from schemas.topics import JOURNAL
 from sinks.ledger import Ledger
 from streams.journal.fence import Fence, Mark
 from streams.journal.tail import JOURNAL_PARTITION, JournalTruncated
-from streams.kafka import cluster_id, consumer
+from streams.kafka import cluster_id, consumer, end_offsets
 from streams.settings import Settings
 from streams.stage import persist
 from streams.stores import clickhouse
@@ -73,16 +73,18 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         progress = await asyncio.to_thread(self._ledger.progress)
         first = progress.position + 1
         beginning = (await self._consumer.beginning_offsets([JOURNAL_PARTITION]))[JOURNAL_PARTITION]
-        if first < beginning:
+        self._consumer.resume(JOURNAL_PARTITION)
+        end = (await end_offsets(self._consumer, [JOURNAL_PARTITION]))[JOURNAL_PARTITION]
+        if not beginning <= first <= end:
             raise JournalTruncated(
-                f"the ledger needs the journal from entry {first}; it begins at {beginning}"
+                f"the ledger needs the journal from entry {first} on; it holds {beginning} to "
+                f"{end - 1}"
             )
         if JOURNAL_PARTITION not in self._consumer.assignment():
             return
         marks = {key: Mark(following, at) for key, (following, at) in progress.marks.items()}
         self._fence = Fence(marks, since=progress.position)
         self._consumer.seek(JOURNAL_PARTITION, first)
-        self._consumer.resume(JOURNAL_PARTITION)
         log.info("landing the journal from entry %d", first)
 
     async def _land(

@@ -1,0 +1,159 @@
+"""docs/sql.md against the database: every query runs and answers, every column is named."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.alerts import Alert
+from schemas.journal import SourcePartition
+from schemas.usage import UsageEvent
+from schemas.wire import encode, no_registry
+from sinks.alert_log import AlertLog
+from sinks.archive import Archive
+from sinks.clickhouse import ClickHouse
+from sinks.ledger import Ledger
+from sinks.migrate import migrate, migrations
+from streams.landing.archive import archive_rows
+from streams.metering.batch import Span, decoded_records, meter_batch
+from streams.metering.dedupe import IdWindow
+from streams.rating.pricebook import PriceBook
+from tests.support.records import Record
+
+pytestmark = pytest.mark.slow
+
+PAGE = (Path(__file__).parents[2] / "docs" / "sql.md").read_text("utf-8")
+SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
+QUERIES = [
+    pytest.param(query, id=f"{title}-{number}")
+    for title, body in SECTIONS.items()
+    for number, query in enumerate(
+        re.findall(r"^```sql\n(.*?)^```", body, re.DOTALL | re.MULTILINE)
+    )
+]
+TOKENS = ("input_tokens", "cache_read_tokens", "output_tokens")
+SOURCE, JOURNAL = "cluster/llm.usage", "cluster/llm.spend"
+
+SERVER = """
+import asyncio, signal, sys
+from pathlib import Path
+from sinks.embedded import User, serve
+
+async def main():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await serve(Path(sys.argv[1]), "127.0.0.1", 0, (User("default"),), stop=stop,
+                ready=lambda url: print(url, flush=True))
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """An embedded endpoint with migrations, and a few events, entries and alerts."""
+    folder = tmp_path_factory.mktemp("sql")
+    command = [sys.executable, "-c", SERVER, str(folder / "data")]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            connection = ClickHouse(process.stdout.readline().strip())
+            migrate(connection)
+            fill(connection)
+            yield connection
+            connection.close()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+
+
+def event(number: int, **changes: Any) -> bytes:
+    fields = {
+        "event_id": f"e{number}",
+        "occurred_at": datetime(2026, 11, 1, 12, tzinfo=UTC) + timedelta(minutes=number),
+        "provider": "openai",
+        "model": "gpt-4o",
+        "team": "search",
+        "application": "agent",
+        "usage_source": "reported",
+        "input_tokens": 1000,
+        "cache_read_tokens": 500,
+        "output_tokens": 100,
+        "prompt_hash": "same",
+    }
+    return encode(UsageEvent.model_validate(fields | changes))
+
+
+def fill(connection: ClickHouse) -> None:
+    values = [
+        event(0, provider_cost="0.01"),
+        event(1, attempt=2, status="timeout", error_code="deadline"),
+        event(2, model="no-such-model", team="support"),
+        event(3, usage_source="missing", **dict.fromkeys(TOKENS)),
+    ]
+    records = [Record(0, offset, value) for offset, value in enumerate(values)]
+    book = PriceBook.load()
+    span = Span(SOURCE, 0, 0, records)
+    (draft,) = meter_batch([span], {0: IdWindow(1000)}, book, no_registry, 10**6).drafts
+    Ledger(connection, JOURNAL).write(0, draft.ranges, draft.ranges, draft.rows, datetime.now(UTC))
+    archive = Archive(connection, SOURCE)
+    events, refusals = decoded_records(records, book, no_registry)
+    assert not refusals
+    key = SourcePartition(SOURCE, 0)
+    archive.write(archive_rows(events), [(key, 0, len(records) - 1)], archive.register_source())
+    now = datetime.now(UTC)
+    AlertLog(connection).record_alert(
+        Alert(
+            rule="budget",
+            scope={"team": "search"},
+            period="2026-11",
+            threshold="80",
+            transition="opened",
+            severity="warning",
+            title="Team search has used 81.2 % of its 2026-11 budget",
+            detail="The threshold of 80 % was reached.",
+            action="See which application grew.",
+            since=now,
+            at=now,
+            journal=JOURNAL,
+            position=0,
+        )
+    )
+
+
+def test_every_public_table_and_view_has_a_section_and_a_query():
+    views = {
+        name
+        for migration in migrations()
+        for name in re.findall(r"CREATE VIEW IF NOT EXISTS (\w+)", migration.sql)
+    }
+    assert set(SECTIONS) == views | {"spend", "spend_daily"}
+    assert [title for title, body in SECTIONS.items() if "```sql" not in body] == []
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_documented_query_answers(clickhouse, query):
+    names, rows = clickhouse.query_columns(query)
+    assert names
+    assert rows
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_a_section_names_every_column_in_its_table(clickhouse, title):
+    documented = [
+        name
+        for row in re.findall(r"^\| (`.*?) \|", SECTIONS[title], re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    ]
+    columns = [name for name, *_ in clickhouse.query(f"DESCRIBE TABLE {title}")]
+    assert sorted(documented) == sorted(columns)
