@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+log = logging.getLogger(__name__)
 
 Rule = Literal["budget", "retry_storm", "events_lost", "drift"]
 Severity = Literal["info", "warning", "critical"]
@@ -69,6 +72,17 @@ class Alert(BaseModel):
     def scope_text(self) -> str:
         """The scope as a reader sees it: `team search, application agent`."""
         return ", ".join(f"{kind} {name}" for kind, name in self.scope.items())
+
+
+def read_alert(value: bytes | None) -> Alert | None:
+    """The transition in a record of the alerts topic; None, and a line in the log, for others."""
+    if value is None:  # a tombstone: somebody has removed the alert from the topic
+        return None
+    try:
+        return Alert.model_validate_json(value)
+    except ValidationError as error:
+        log.warning("a record on the alerts topic is no alert and is passed over: %s", error)
+        return None
 
 
 def alert_id(rule: str, scope: dict[str, str], period: str, threshold: str) -> str:

@@ -6,6 +6,7 @@ IPC stream (zstd). It is internal: whoever wants spend reads ClickHouse.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from schemas.errors import SpendstreamError
 from schemas.tokens import BUCKET_NAMES
+
+log = logging.getLogger(__name__)
 
 JOURNAL_VERSION = 1
 KIND_HEADER = "spendstream.kind"
@@ -150,8 +153,14 @@ def entry_headers(writer: str, ranges: Sequence[Range]) -> list[tuple[str, bytes
 
 
 def decode_headers(headers: Iterable[tuple[str, bytes]]) -> tuple[str, tuple[Range, ...]]:
-    """Writer and ranges of an entry, without reading its rows. Raises BadEntry."""
+    """Writer and ranges of an entry, without reading its rows. Raises BadEntry.
+
+    A record without our headers is somebody's mistake: it covers nothing, for every reader alike.
+    """
     known: Mapping[str, bytes] = dict(headers)
+    if KIND_HEADER not in known:
+        log.error("a record on the journal is no entry, and is passed over")
+        return "", ()
     kind, version = known.get(KIND_HEADER), known.get(VERSION_HEADER)
     if kind != b"usage" or version != str(JOURNAL_VERSION).encode():
         raise BadEntry(
@@ -167,6 +176,8 @@ def decode_headers(headers: Iterable[tuple[str, bytes]]) -> tuple[str, tuple[Ran
 def decode_entry(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Entry:
     """Read an entry. Raises BadEntry."""
     writer, ranges = decode_headers(headers)
+    if not ranges:
+        return Entry(writer=writer, ranges=(), rows=ROW_SCHEMA.empty_table())
     try:
         rows = pa.ipc.open_stream(value or b"").read_all()
     except (ValueError, OSError) as error:  # Arrow raises the latter for what is cut short

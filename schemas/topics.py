@@ -43,4 +43,6 @@ PARTITION_HEADER = "spendstream.partition"
 OFFSET_HEADER = "spendstream.offset"
 REASON_HEADER = "spendstream.reason"
 DETAIL_HEADER = "spendstream.detail"
-"""Headers of a dead letter, after those that the record came with: where it came from, and why."""
+CUT_HEADER = "spendstream.cut"
+"""Headers of a dead letter, after those that the record came with: where it came from, and why.
+``spendstream.cut`` says the size and hash of a value that did not fit and was cut."""

@@ -91,11 +91,12 @@ class Backoff:
     def delay(self, attempt: int, rng: random.Random, retry_after: float | None = None) -> float:
         """Seconds to wait after failed attempt number ``attempt``, counted from 1.
 
-        What the receiver asked for (``retry_after``) wins, as it is.
+        What the receiver asked for (``retry_after``) wins, as it is, unless it is less than
+        ``first``: a receiver that says 0 must not be asked without a pause.
         """
         if attempt < 1:
             raise ValueError(f"attempt {attempt}: attempts are counted from 1")
-        if retry_after is not None:
+        if retry_after is not None and retry_after >= self.first:
             return retry_after
         try:
             full = min(self.cap, self.first * self.factor ** (attempt - 1))

@@ -46,7 +46,7 @@ INSERT_SETTINGS: Mapping[str, Any] = {
     "insert_deduplicate": 1,
     # Newer servers gather inserts by default, and do not deduplicate those by token.
     "async_insert": 0,
-    # To merge rows of one key while inserting costs three times what the insert does. Later merges
+    # To merge rows of one key while inserting made it two to four times as long. Later merges
     # do it anyway, and whoever reads must sum, or take the first of a key, in any case.
     "optimize_on_insert": 0,
 }

@@ -35,6 +35,9 @@ _PROGRESS = pa.schema(
 )
 
 
+_NOTHING = Range(source="", partition=-1, start=0, through=-1)
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerProgress:
     """``position``: highest journal entry in the ledger, -1 for none. ``marks``: per partition, the
@@ -59,10 +62,13 @@ class Ledger:
             "WHERE journal = {journal:String}",
             journal,
         )
+        # A sink may write between the two queries. With a mark beyond the position, a reader would
+        # leave the entry in between out: neither loaded nor accepted.
         rows = self._clickhouse.query(
             "SELECT source, partition, max(through) + 1, max(position) FROM ledger_progress "
-            "WHERE journal = {journal:String} AND accepted GROUP BY source, partition",
-            journal,
+            "WHERE journal = {journal:String} AND accepted AND position <= {position:Int64} "
+            "GROUP BY source, partition",
+            {**journal, "position": int(position)},
         )
         marks = {SourcePartition(s, int(p)): (int(n), int(at)) for s, p, n, at in rows}
         return LedgerProgress(int(position), marks)
@@ -75,7 +81,10 @@ class Ledger:
         rows: pa.Table,
         appended_at: datetime,
     ) -> None:
-        """Write one entry: the rows of its accepted ranges, then what became of every range."""
+        """Write one entry: the rows of its accepted ranges, then what became of every range.
+
+        A record that covers nothing is progress too: whoever waits for its position must see it.
+        """
         token = f"{self.journal}@{position}"
         if rows.num_rows:
             source = accepted[0].source
@@ -88,7 +97,7 @@ class Ledger:
                 "accepted": covered in accepted,
                 "appended_at": appended_at,
             }
-            for covered in ranges
+            for covered in ranges or (_NOTHING,)
         ]
         self._clickhouse.insert("ledger_progress", arrow_table(_PROGRESS, progress), token=token)
 

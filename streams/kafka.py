@@ -15,7 +15,8 @@ from schemas.topics import DEAD_LETTER_BYTES, TOPICS
 from streams.settings import Settings
 
 FETCH_BYTES = 1_048_576
-"""Per partition and fetch: a batch of 50,000 events should not need fifty fetches."""
+"""Per partition and fetch: thousands of events, in buffers that the allocator
+reuses: at eight times as much, clearing fresh pages was a tenth of the meter's time."""
 MAX_POLL_INTERVAL_MS = 3_600_000
 """A stage that waits for ClickHouse keeps its partitions: it resumes by what it wrote, not by
 what the group thinks."""

@@ -79,7 +79,9 @@ LEDGER_SQL = f"""
 ARCHIVE_SQL = f"""
     SELECT u.source, u.partition, sum(sign), sum(sign * ({_ARCHIVE_TOKENS})), sum(cost_pico)
     FROM (SELECT *, if(kind = 'void', -1, 1) AS sign FROM usage_events FINAL) AS u
-    INNER JOIN ({_BOUNDS}) AS b ON u.source = b.source AND u.partition = b.partition
+    INNER JOIN (SELECT source, partition, max(through) AS through FROM ({_BOUNDS})
+                GROUP BY source, partition) AS b
+    ON u.source = b.source AND u.partition = b.partition
     WHERE u.offset <= b.through
     GROUP BY u.source, u.partition
 """

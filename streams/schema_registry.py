@@ -7,6 +7,7 @@ import logging
 import urllib.error
 import urllib.request
 from collections import OrderedDict
+from http.client import HTTPException
 
 from fastavro.schema import SchemaParseException
 
@@ -52,7 +53,7 @@ class SchemaRegistry:
             if error.code == 404:
                 return None
             raise RegistryUnavailable(f"schema registry {self._url}: {error}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise RegistryUnavailable(f"schema registry {self._url}: {error}") from error
         try:
             return avro_schema(f"registry schema {schema_id}", document["schema"])

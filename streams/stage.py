@@ -26,7 +26,7 @@ PATIENCE = Backoff(first=0.2, factor=2.0, cap=10.0)
 
 GARBAGE_THRESHOLDS = (100_000, 20, 20)
 """Allocations between collections. A batch is 50,000 records, all alive and none of them in a
-cycle: at Python's 700 a fifth of the meter's time went into looking at them again and again."""
+cycle: at Python's 700 a sixth of the meter's time went into looking at them again and again."""
 
 
 class Stopped(Exception):

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from schemas.alerts import Alert
 from sinks.alert_log import AlertLog, Delivery, DeliveryState
@@ -39,7 +38,8 @@ class Notifier:
         self._stop = stop
         self._backoff = backoff
         self._taken: set[str] = set()
-        self._running: set[asyncio.Task[None]] = set()
+        self._deliveries: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._records: set[asyncio.Task[None]] = set()
         self._random = random.Random()  # noqa: S311 - jitter
 
     async def resume(self, published: Iterable[Alert]) -> None:
@@ -70,18 +70,20 @@ class Notifier:
             self._log.record_alert(alert)
             self._log.record_deliveries(deliveries)
 
-        self._begin(persist("recording an alert", lambda: asyncio.to_thread(record), self._stop))
+        self._record_later(record)
 
     @property
     def undelivered(self) -> int:
         """Deliveries and records under way or waiting for their next try."""
-        return len(self._running)
+        return len(self._deliveries) + len(self._records)
 
     async def close(self) -> None:
-        """Stop trying; what is pending is on record."""
-        for task in self._running:
+        """Stop trying: whoever resumes finds on record, or in the topic, what is pending."""
+        tasks = [*self._deliveries.values(), *self._records]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._taken.clear()
 
     async def _recorded(self, what: str) -> list[Alert]:
         return await persist(
@@ -93,12 +95,23 @@ class Notifier:
         if channel is None:
             log.warning("channel %s is no longer set up; its alerts wait", delivery.channel)
             return
-        self._begin(self._deliver(delivery, channel))
+        key = (delivery.alert.transition_id, delivery.channel)
+        if key in self._deliveries:  # under way since before the state was loaded anew
+            return
+        task = asyncio.create_task(self._deliver(delivery, channel))
+        self._deliveries[key] = task
+        task.add_done_callback(lambda _: self._deliveries.pop(key))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _record_later(self, record: Callable[[], None]) -> None:
+        async def recorded() -> None:
+            try:
+                await persist("recording an alert", lambda: asyncio.to_thread(record), self._stop)
+            except Stopped:
+                log.info("stopped before an alert was on record; it is in the topic")
+
+        task = asyncio.create_task(recorded())
+        self._records.add(task)
+        task.add_done_callback(self._records.discard)
 
     async def _deliver(self, delivery: Delivery, channel: Channel) -> None:
         attempts = delivery.attempts
@@ -110,8 +123,9 @@ class Notifier:
                 log.error("%s rejected an alert for good: %s", channel.name, error)
                 await self._record(delivery, "rejected", attempts, str(error))
                 return
-            except DeliveryDelayed as error:
-                wait = self._backoff.delay(attempts, self._random, error.retry_after)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not lose an alert either
+                asked = error.retry_after if isinstance(error, DeliveryDelayed) else None
+                wait = self._backoff.delay(attempts, self._random, asked)
                 log.warning("%s: %s; next try in %.1f s", channel.name, error, wait)
                 await sleep_unless(self._stop, wait)
             else:

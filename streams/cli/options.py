@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import SpendstreamError
 from streams.settings import Settings
-from streams.stack.stack import settings_for
+from streams.stack.run_file import settings_for
 
 T = TypeVar("T")
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import click
 
+from schemas.errors import SpendstreamError
+from sinks.clickhouse import ClickHouse
+from sinks.ledger import Ledger
 from streams.cli.options import command_settings, connection_options
 from streams.guard.money import usd
 from streams.reconcile import Reconciliation
@@ -15,6 +19,12 @@ from streams.reconcile import reconcile as compare
 from streams.settings import Settings
 from streams.stack.backlog import guard_state
 from streams.stores import clickhouse as connect
+
+LEDGER_SECONDS = 20.0
+
+
+class LedgerBehind(SpendstreamError):
+    """The ledger does not get to where the guard is."""
 
 
 @click.command()
@@ -39,13 +49,28 @@ def reconcile(as_json: bool, folder: Path, kafka: str | None, clickhouse: str | 
 
 
 def reconciliation(settings: Settings) -> Reconciliation:
-    """Ask all three copies."""
+    """Ask all three copies. Where the guard is ahead of the ledger, wait for the ledger."""
     guard = asyncio.run(guard_state(settings))
     connection = connect(settings)
     try:
+        if guard is not None:
+            wait_for_entry(connection, guard["journal"], int(guard["position"]))
         return compare(connection, guard)
     finally:
         connection.close()
+
+
+def wait_for_entry(connection: ClickHouse, journal: str, position: int) -> None:
+    """Wait until the ledger has this entry. Raises LedgerBehind where it does not come."""
+    ledger = Ledger(connection, journal)
+    deadline = time.monotonic() + LEDGER_SECONDS
+    while (reached := ledger.progress().position) < position:
+        if time.monotonic() > deadline:
+            raise LedgerBehind(
+                f"the ledger is at journal entry {reached}, the guard at {position}: nothing can "
+                "be compared before the ledger sink has caught up; is it running?"
+            )
+        time.sleep(0.1)
 
 
 def report(verdict: Reconciliation, settings: Settings) -> list[str]:

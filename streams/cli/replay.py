@@ -61,7 +61,8 @@ def replay(
     kafka: str | None,
     clickhouse: str | None,
 ) -> None:
-    """Publish FILE as usage events. Ids follow from the file: replaying it again adds nothing.
+    """Publish FILE as usage events. Ids follow from the file: replaying it again adds nothing,
+    as long as SPENDSTREAM_DEDUPE_HORIZON reaches back over it.
 
     Formats: azure-trace (CSV of Azure's LLM inference trace), mooncake (JSONL of the Mooncake
     trace), jsonl (one usage event or CloudEvent per line). Example:
@@ -116,5 +117,6 @@ async def _landed(settings: Settings, bar: Progress) -> None:
     if not left.empty:
         raise NotLanded(
             f"published, but after {LANDING_SECONDS:.0f} s {left.unmetered:,} events are not in "
-            f"the ledger and {left.unarchived:,} not in the archive; spendstream doctor says more"
+            f"the ledger, {left.unarchived:,} not in the archive, {left.unguarded:,} entries not "
+            "with the guard; spendstream doctor says more"
         )

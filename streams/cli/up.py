@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 
 import click
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from sinks.clickhouse import ClickHouseError
 from streams.cli.options import FOLDER
 from streams.guard.budget_file import read_budgets
 from streams.stack.backlog import wait_until_empty
@@ -15,13 +17,14 @@ from streams.stack.stack import Ports, Stack
 from streams.stage import configure_logging, run_stage
 
 DRAIN_SECONDS = 30.0
+PORT = click.IntRange(1, 65535)
 
 
 @click.command()
 @FOLDER
-@click.option("--broker-port", default=9092, show_default=True)
-@click.option("--clickhouse-port", default=8123, show_default=True)
-@click.option("--web-port", default=6066, show_default=True)
+@click.option("--broker-port", type=PORT, default=9092, show_default=True)
+@click.option("--clickhouse-port", type=PORT, default=8123, show_default=True)
+@click.option("--web-port", type=PORT, default=6066, show_default=True)
 @click.option(
     "--budgets",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -100,7 +103,11 @@ async def _drain(console: Console, stack: Stack) -> None:
         draining.cancel()
         console.print("[yellow]not drained: unlanded events are lost with the broker[/]")
         return
-    left = draining.result()
+    try:
+        left = draining.result()
+    except (KafkaError, ClickHouseError) as error:
+        console.print(f"[yellow]not drained: {error}[/]")
+        return
     if not left.empty:
         console.print(
             f"[yellow]{left.unmetered} events are not in the ledger and {left.unarchived} not in "

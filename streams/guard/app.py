@@ -20,6 +20,7 @@ from streams.guard.guard import Guard
 from streams.guard.transport import GuardApp, NoTables
 from streams.guard.views import VIEWS, Answer
 from streams.settings import Settings
+from streams.stage import Stopped
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,9 @@ def _assigned(
     async def on_assigned(_: Any, assigned: Sequence[TP], **__: Any) -> None:
         # Never wait in the signal itself: the rebalance is blocked meanwhile.
         guard.close_gate()
-        if journal in assigned:
+        if journal not in assigned:
+            await guard.retire()
+        else:
             app.add_future(_guarded(guard, guard.load)(committed))
 
     return on_assigned
@@ -121,6 +124,8 @@ def _guarded(guard: Guard, body: Callable[..., Awaitable[None]]) -> Callable[...
     async def run(*args: Any, **kwargs: Any) -> None:
         try:
             await body(*args, **kwargs)
+        except Stopped:
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
             guard.fail(error)
             # Park here, so that no further message is taken; stopping cancels it.

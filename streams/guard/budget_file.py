@@ -92,6 +92,8 @@ def read_budgets(path: Path) -> BudgetBook:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}:{line}: not YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
     if document is None:
         document = {}
     if not isinstance(document, dict):
@@ -109,12 +111,12 @@ def _place(document: dict[str, Any], location: tuple[int | str, ...]) -> str:
     """`budgets[2] (team search).monthly_usd`: an index alone is hard to find in a long file."""
     parts: list[str] = []
     for step in location:
-        if isinstance(step, int):
+        if isinstance(step, int) and parts:
             parts[-1] += f"[{step}]"
             if parts == [f"budgets[{step}]"]:
                 entry = document["budgets"][step]
                 if isinstance(entry, dict) and "team" in entry:
                     parts[-1] += f" (team {entry['team']})"
         else:
-            parts.append(step)
+            parts.append(str(step))
     return ".".join(parts) or "file"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,8 @@ from streams.guard.concern import Accepted, AsOf
 from streams.guard.money import pico, usd
 
 RECENT_HOURS = 24
-"""A load looks at the months that something was metered for in this time. Older crossings were told
-when they happened; a budget that is new must not raise an alert for every month of the past."""
+"""A load looks at this month and the last, and at older ones that something was metered for in this
+time: a budget that is new must not raise an alert for every month of the past."""
 TOP = 3
 """Contributors named in an alert: more than a reader acts on is noise."""
 
@@ -54,8 +54,10 @@ class Budgets:
             f"FROM spend WHERE {AsOf.SQL} GROUP BY team, month, application",
             {**at.parameters, "zone": self.book.timezone},
         )
+        since = self._previous_month()
         for team, month, application, cost, calls, recent in rows:
-            self._add(team, month, application, pico(cost), int(calls), changed=bool(recent))
+            changed = bool(recent) or month >= since
+            self._add(team, month, application, pico(cost), int(calls), changed=changed)
 
     def apply(self, entry: Accepted) -> None:
         """Add an entry's rows."""
@@ -95,6 +97,10 @@ class Budgets:
             }
             for budget, month, spent in self._budgeted(self._spent)
         ]
+
+    def _previous_month(self) -> str:
+        today = datetime.now(ZoneInfo(self.book.timezone)).date()
+        return (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
 
     def _add(
         self,

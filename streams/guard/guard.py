@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from schemas.alerts import Alert
+from schemas.alerts import Alert, read_alert
 from schemas.errors import UserError
 from schemas.topics import ALERTS
 from sinks.alert_log import AlertLog
@@ -80,6 +80,11 @@ class Guard:
         """True while the state is loaded and followed."""
         return self._gate.is_set()
 
+    async def retire(self) -> None:
+        """Another guard is active now: it takes up the deliveries that are pending."""
+        self.close_gate()
+        await self.notifier.close()
+
     def close_gate(self) -> None:
         """From now on the state may be another one's."""
         self._epoch += 1
@@ -130,10 +135,12 @@ class Guard:
         await self.load(known)
         await self._gate.wait()
 
-    async def notify(self, value: bytes) -> None:
+    async def notify(self, value: bytes | None) -> None:
         """One transition from the alerts topic, for the channels."""
         await self._gate.wait()
-        self.notifier.take(Alert.model_validate_json(value))
+        alert = read_alert(value)
+        if alert is not None:
+            self.notifier.take(alert)
 
     async def tick(self) -> None:
         """What time alone brings: storms that are over, a budgets file that was changed."""
@@ -153,7 +160,7 @@ class Guard:
             self.drift[follower.concern.name] = drift
             if drift.differing:
                 log.error("%s differ from the ledger: %s", follower.concern.name, drift.differing)
-                await self.desk.hand_in([drift_alert(follower.concern.name, drift, follower.at)])
+            await self.desk.hand_in([drift_alert(follower.concern.name, drift, follower.at)])
 
     async def close(self) -> None:
         """Give back what is held."""
@@ -196,7 +203,7 @@ class Guard:
             await reader.seek_to_beginning(tp)
             while await reader.position(tp) < end:
                 for records in (await reader.getmany(timeout_ms=200)).values():
-                    alerts += [Alert.model_validate_json(r.value) for r in records if r.value]
+                    alerts += [alert for r in records if (alert := read_alert(r.value))]
         finally:
             await reader.stop()
         return alerts
@@ -216,11 +223,12 @@ class Guard:
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:
-    """Changes when the file does. A file that is being replaced has none for a moment."""
+    """Changes when the file does. A file that is being replaced has none for a moment; one that
+    cannot be looked at has none either, and reading it says why."""
     if path is None:
         return None
     try:
         stat = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size

@@ -8,8 +8,9 @@ close together are one storm; its first minute is its name.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from streams.guard.money import pico, usd
 FAILED = ("error", "timeout", "rate_limited", "cancelled")
 KEEP_MINUTES = 180
 """Minutes kept per team and application: longer than any storm goes on without a pause."""
+CLOCK_MINUTES = 5
+"""A minute further in the future is a wrong clock; it must not push the present out of memory."""
 TOP = 3
 
 
@@ -63,10 +66,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """Evidence from ``first`` to ``last`` minute, Unix minutes."""
+    """Evidence from ``first`` to ``last``, Unix minutes. ``names``: the minutes that it is known
+    by, the oldest first; late data may make one of two storms that have a name each."""
 
     first: int
     last: int
+    names: tuple[int, ...] = ()
 
 
 class Storms:
@@ -103,7 +108,8 @@ class Storms:
             f"if(ifNull(status, '') IN {failed}, ifNull(error_code, status), 'repeated') AS reason,"
             f" (is_retry OR ifNull(status, '') IN {failed}) AS is_wasted, sum(calls), sum(cost) "
             "FROM spend INNER JOIN (SELECT team AS its_team, ifNull(application, '') AS its_name, "
-            f"max(minute) AS newest FROM spend WHERE {AsOf.SQL} GROUP BY its_team, its_name) AS "
+            f"max(minute) AS newest FROM spend WHERE {AsOf.SQL} AND minute <= now() + INTERVAL "
+            f"{CLOCK_MINUTES} MINUTE GROUP BY its_team, its_name) AS "
             "scope ON team = its_team AND ifNull(application, '') = its_name "
             f"WHERE {AsOf.SQL} AND NOT is_shadow "
             f"AND minute > newest - INTERVAL {KEEP_MINUTES} MINUTE "
@@ -155,21 +161,25 @@ class Storms:
             self._judge(scope, datetime.now(UTC), goes_on=goes_on)
 
     def alerts(self, at: AsOf, now: datetime) -> Sequence[Alert]:
-        """Opened for each storm; resolved for those that have been quiet."""
+        """Opened for each storm; resolved, by all its names, for those that have been quiet."""
         quiet = timedelta(seconds=self._rule.quiet_seconds)
-        return [
-            self._transition(scope, storm, over, at, now)
-            for scope, storms in self._storms.items()
-            for storm in storms
-            for over in (False, True)
-            if not over or now - self._evidence_at[scope, self._name(scope, storm)] >= quiet
-        ]
+        found: list[Alert] = []
+        for scope, storms in self._storms.items():
+            for storm in storms:
+                found.append(self._transition(scope, storm, storm.names[0], False, at, now))
+                if now - self._evidence_at[scope, storm.names[0]] >= quiet:
+                    found += [
+                        self._transition(scope, storm, name, True, at, now) for name in storm.names
+                    ]
+        return found
 
     def counters(self) -> Mapping[str, int]:
         """Nothing to compare: minutes are forgotten, and the totals are compared elsewhere."""
         return {}
 
     def _add(self, scope: Scope, minute: int, wasted: str | None, calls: int, cost: int) -> None:
+        if minute > time.time() // 60 + CLOCK_MINUTES:
+            return
         slots = self._slots.setdefault(scope, {})
         slot = slots.setdefault(minute, Slot())
         slot.calls += calls
@@ -177,33 +187,43 @@ class Storms:
             tally = slot.wasted.setdefault(wasted, [0, 0])
             tally[0] += calls
             tally[1] += cost
-        horizon = max(slots) - KEEP_MINUTES if len(slots) > KEEP_MINUTES else None
-        if horizon is not None:
-            for old in [m for m in slots if m < horizon]:
+        if len(slots) > KEEP_MINUTES:
+            newest = max(slots)
+            for old in [m for m in slots if m <= newest - KEEP_MINUTES]:
                 del slots[old]
 
     def _judge(self, scope: Scope, now: datetime, *, goes_on: bool) -> None:
         """Find the scope's storms anew; ``goes_on``: what was just added is mostly wasted."""
-        storms = list(storms_of(self._slots[scope], self._rule))
-        before = {storm.first: storm for storm in self._storms.get(scope, ())}
+        before = self._storms.get(scope, [])
+        found = storms_of(self._slots.get(scope, {}), self._rule)
+        storms = [replace(storm, names=self._names_of(scope, storm, before)) for storm in found]
         self._storms[scope] = storms
         for storm in storms:
-            key = (scope, self._name(scope, storm))
-            known = before.get(storm.first)
+            key = (scope, storm.names[0])
             newest = storm is storms[-1]
-            if known != storm or key not in self._evidence_at or (goes_on and newest):
+            if storm not in before or key not in self._evidence_at or (goes_on and newest):
                 self._evidence_at[key] = now
 
-    def _name(self, scope: Scope, storm: Storm) -> int:
-        """The minute that the storm was first known by: late data may move its beginning."""
-        names = self._named.setdefault(scope, set())
-        within = [minute for minute in names if storm.first <= minute <= storm.last]
-        if within:
-            return min(within)
-        names.add(storm.first)
-        return storm.first
+    def _names_of(self, scope: Scope, storm: Storm, before: Sequence[Storm]) -> tuple[int, ...]:
+        """A storm keeps its names when late data moves its beginning, or its oldest minutes are
+        forgotten because it is so long."""
+        known = self._named.setdefault(scope, set())
+        names = {name for name in known if storm.first <= name <= storm.last}
+        for old in before:
+            if old.first <= storm.last and storm.first <= old.last + self._rule.gap_minutes:
+                names.update(old.names)
+        if not names and known:
+            newest, oldest_kept = max(self._slots[scope]), storm.first
+            if newest - oldest_kept >= KEEP_MINUTES - self._rule.gap_minutes:
+                names.update([max(known)] if max(known) < storm.first else [])
+        if not names:
+            names.add(storm.first)
+            known.add(storm.first)
+        return tuple(sorted(names))
 
-    def _transition(self, scope: Scope, storm: Storm, over: bool, at: AsOf, now: datetime) -> Alert:
+    def _transition(
+        self, scope: Scope, storm: Storm, name: int, over: bool, at: AsOf, now: datetime
+    ) -> Alert:
         slots = self._slots[scope]
         window = range(storm.first - self._rule.window_minutes + 1, storm.last + 1)
         inside = [slots[minute] for minute in window if minute in slots]
@@ -216,7 +236,7 @@ class Storms:
         calls = sum(tally[0] for tally in wasted.values())
         total = sum(slot.calls for slot in inside)
         top = sorted(wasted.items(), key=lambda item: item[1], reverse=True)[:TOP]
-        since = datetime.fromtimestamp(self._name(scope, storm) * 60, UTC)
+        since = datetime.fromtimestamp(name * 60, UTC)
         names = {"team": scope.team}
         if scope.application is not None:
             names["application"] = scope.application

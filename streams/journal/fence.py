@@ -36,9 +36,9 @@ class Fence:
 
     def accept(self, covered: Range, position: int) -> bool:
         """True where the range counts; then it is the partition's newest. Repeatable: a position
-        that is already covered is never accepted again."""
+        that is already covered is never accepted again. A range that goes back never counts."""
         mark = self._marks.get(covered.key, self._unknown)
-        if position <= mark.position:
+        if position <= mark.position or covered.through < covered.start - 1:
             return False
         if mark.next is not None and covered.start != mark.next:
             return False

@@ -71,6 +71,8 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
     async def _resume(self) -> None:
         progress = await asyncio.to_thread(self._ledger.progress)
+        if JOURNAL_PARTITION not in self._consumer.assignment():
+            return
         first = progress.position + 1
         beginning = (await self._consumer.beginning_offsets([JOURNAL_PARTITION]))[JOURNAL_PARTITION]
         self._consumer.resume(JOURNAL_PARTITION)

@@ -13,23 +13,24 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from schemas.journal import SourcePartition, entry_headers
-from schemas.topics import DEAD_LETTERS, JOURNAL, USAGE
+from schemas.topics import JOURNAL, USAGE
 from schemas.wire import SchemaLookup
 from sinks.archive import Archive
 from sinks.ledger import Ledger
 from streams.journal.tail import JournalTail
 from streams.kafka import Committed, cluster_id, committed, consumer, producer
 from streams.metering.batch import Draft, Metered, Span, meter_batch
-from streams.metering.dead_letters import dead_letter
+from streams.metering.dead_letters import bury_all
 from streams.metering.dedupe import IdWindow
 from streams.metering.position import known_positions
-from streams.metering.windows import rebuilt_windows
+from streams.metering.windows import LogWentBack, rebuilt_windows
 from streams.rating.pricebook import PriceBook
 from streams.settings import Settings
 from streams.stage import persist
@@ -72,70 +73,89 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._next: dict[int, int] = {}
         self._pending: dict[int, Committed] = {}
         self._committed_at = time.monotonic()
-        self._unrecovered: set[int] = set()
+        self._positioned = False
         self._collecting: asyncio.Task[Sequence[Span]] | None = None
+        self._appending: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer
         self._producer: AIOKafkaProducer
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Meter until told to stop."""
+        """Meter until told to stop. Raises LogWentBack where the usage topic did."""
         cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
         self._source, self._journal = f"{cluster}/{USAGE}", f"{cluster}/{JOURNAL}"
         self._consumer = consumer(self._settings, group=self._group)
         self._producer = producer(self._settings)
-        await persist("starting the producer", self._producer.start, stop)
-        await persist("joining the meters", self._consumer.start, stop)
-        self._consumer.subscribe([USAGE], listener=self)
         try:
+            await persist("starting the producer", self._producer.start, stop)
+            await persist("joining the meters", self._consumer.start, stop)
+            self._consumer.subscribe([USAGE], listener=self)
             await self._loop(stop)
             await self._commit(force=True)
         finally:
-            await self._drop_collected()
+            await self._drop(self._collecting)
+            await self._drop(self._appending)
             await self._tail.stop()
             await self._consumer.stop()
             await self._producer.stop()
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Nothing to save: progress is in the journal."""
+        self._positioned = False
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Hold the new partitions back until it is known where to begin."""
         self._consumer.pause(*assigned)
         self._windows, self._next, self._pending = {}, {}, {}
-        self._unrecovered = {tp.partition for tp in assigned}
-        log.info("assigned partitions %s", sorted(self._unrecovered))
+        self._positioned = False
+        log.info("assigned partitions %s", sorted(tp.partition for tp in assigned))
 
     async def _loop(self, stop: asyncio.Event) -> None:
+        """Three things overlap: collecting a batch, metering the one before, appending the one
+        before that. Entries are appended one at a time, each after the verdict on the last."""
         while True:
-            if self._unrecovered:
-                await self._drop_collected()
-                await persist("finding where to resume", self._recover, stop)
+            if not self._positioned:
+                await self._begin_again(stop)
             spans = await (self._collecting or self._collect(stop))
             self._collecting = None
-            if self._unrecovered:
+            if not self._positioned:
                 continue
             if not spans:
-                if stop.is_set():
-                    return
+                await self._appended()
                 await self._commit()
+                if stop.is_set() and self._positioned:
+                    return
                 continue
             for span in spans:
                 self._next[span.partition] = _following(span)
             self._collecting = asyncio.create_task(self._collect(stop))
             windows = {span.partition: self._windows[span.partition] for span in spans}
             metered = await persist("metering", lambda: self._metered(spans, windows), stop)  # noqa: B023 - awaited in this turn
-            try:
-                await self._append(metered, stop)
-            except Overtaken as overtaken:
-                log.warning("%s; beginning again", overtaken)
-                self._unrecovered |= set(self._next)
+            await self._appended()
+            if self._positioned:
+                self._appending = asyncio.create_task(self._append(metered, stop))
             await self._commit()
 
-    async def _drop_collected(self) -> None:
-        if self._collecting is not None:
-            self._collecting.cancel()
-            await asyncio.gather(self._collecting, return_exceptions=True)
-            self._collecting = None
+    async def _begin_again(self, stop: asyncio.Event) -> None:
+        await self._drop(self._collecting)
+        self._collecting = None
+        await self._appended()
+        await persist("finding where to resume", self._recover, stop)
+
+    async def _appended(self) -> None:
+        """Wait for the append under way, if any."""
+        appending, self._appending = self._appending, None
+        if appending is None:
+            return
+        try:
+            await appending
+        except Overtaken as overtaken:
+            log.warning("%s; beginning again", overtaken)
+            self._positioned = False
+
+    async def _drop(self, task: asyncio.Task[Any] | None) -> None:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _metered(self, spans: Sequence[Span], windows: dict[int, IdWindow]) -> Metered:
         return await asyncio.to_thread(
@@ -160,30 +180,32 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
                 if not got:
                     return []
                 closes_at = time.monotonic() + self._settings.batch_linger_ms / 1000
-        if self._unrecovered:
+        if not self._positioned:
             return []
         due = self._next  # a rebalance puts a new one in its place
         return [await self._span(p, due[p], r) for p, r in sorted(collected.items())]
 
     async def _span(self, partition: int, start: int, records: Sequence[ConsumerRecord]) -> Span:
+        first = records[0].offset
+        tp = TopicPartition(USAGE, partition)
+        if first < start:
+            raise LogWentBack(tp, start, first)
         lost = 0
-        if records[0].offset > start:
-            tp = TopicPartition(USAGE, partition)
+        if first > start:
+            # Retention may go on meanwhile: what was read was not lost.
             beginning = (await self._consumer.beginning_offsets([tp]))[tp]
-            lost = max(0, beginning - start)
+            lost = max(0, min(beginning, first) - start)
             if lost:
                 log.error("%s: %d events were removed by retention unread", tp, lost)
         return Span(self._source, partition, start, records, lost)
 
     async def _append(self, metered: Metered, stop: asyncio.Event) -> None:
         """Dead letters first, so that no entry covers an event that is nowhere."""
-        letters = [dead_letter(letter, self._source) for letter in metered.dead_letters]
 
         async def bury() -> None:
-            sent = [await self._producer.send(DEAD_LETTERS, **letter) for letter in letters]
-            await asyncio.gather(*sent)
+            await bury_all(self._producer, metered.dead_letters, self._source)
 
-        if letters:
+        if metered.dead_letters:
             await persist("writing dead letters", bury, stop)
         for draft in metered.drafts:
             await self._append_draft(draft, stop)
@@ -212,6 +234,9 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
     async def _recover(self) -> None:
         """Find each partition's next offset and rebuild its id window, then let events flow."""
         partitions = sorted(tp.partition for tp in self._consumer.assignment())
+        if not partitions:
+            self._positioned = True
+            return
         tps = {SourcePartition(self._source, p): TopicPartition(USAGE, p) for p in partitions}
         commits = await committed(self._settings, self._group, tps.values())
         connection = clickhouse(self._settings)
@@ -243,7 +268,7 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         for tp in tps.values():
             self._consumer.seek(tp, max(following[tp.partition], beginnings[tp]))
         self._consumer.resume(*tps.values())
-        self._unrecovered = set()
+        self._positioned = True
         log.info("metering from %s", following)
 
     async def _commit(self, *, force: bool = False) -> None:

@@ -53,16 +53,26 @@ async def known_positions(
     journal: str,
     read_ledger: Callable[[], LedgerProgress],
 ) -> Known:
-    """The best start for reading the journal: commits, else ClickHouse, else its beginning.
+    """The best start for reading the journal: of commits and ledger, whichever is further.
 
-    It never guesses: whatever it starts from, the tail is read through the fence from there.
+    A partition without traffic has an old commit; the ledger is complete for it all the same. With
+    neither, the journal is read from its beginning. It never guesses: whatever it starts from, the
+    tail is read through the fence from there.
     """
-    known = from_commits(committed, journal)
-    if known is not None:
-        return known
+    commits = from_commits(committed, journal)
     try:
-        progress = await asyncio.to_thread(read_ledger)
+        ledger = from_ledger(await asyncio.to_thread(read_ledger), committed)
     except ClickHouseError as error:
+        if commits is not None:
+            return commits
         log.warning("reading the journal from its beginning, as ClickHouse did not help: %s", error)
         return Known({}, -1)
-    return from_ledger(progress, committed)
+    further = {
+        partition: Mark(commit.offset, commit.position)
+        for partition, commit in committed.items()
+        if commit is not None
+        and commit.journal == journal
+        and commit.position is not None
+        and commit.position > ledger.since
+    }
+    return Known({**ledger.marks, **further}, ledger.since)

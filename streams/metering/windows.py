@@ -8,10 +8,25 @@ from collections.abc import Callable, Collection, Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.batch import INDEX, decode_batch
+from schemas.errors import SpendstreamError
 from schemas.wire import SchemaLookup
-from streams.kafka import consumer
+from streams.kafka import consumer, end_offsets
 from streams.metering.dedupe import IdWindow
 from streams.settings import Settings
+
+
+class LogWentBack(SpendstreamError):
+    """The usage log ends before what was metered from it: its offsets mean other events now.
+
+    A broker that lost acknowledged records, or a topic that was made anew under the same name.
+    """
+
+    def __init__(self, tp: TopicPartition, due: int, found: int) -> None:
+        super().__init__(
+            f"{tp.topic}[{tp.partition}] went back: offset {due} is due next, and the log is at "
+            f"{found}; metering it again would count events twice. Give the topic another name or "
+            "the cluster another id, and what it holds is metered as a new source"
+        )
 
 
 async def rebuilt_windows(
@@ -21,7 +36,7 @@ async def rebuilt_windows(
     lookup: SchemaLookup,
     earlier_ids: Callable[[], Collection[str]],
 ) -> dict[int, IdWindow]:
-    """Windows as they stand before each partition's next offset.
+    """Windows as they stand before each partition's next offset. Raises LogWentBack.
 
     ``earlier_ids`` are asked for once, if a log is so young that a broker before it may have held
     the first event of an id.
@@ -38,6 +53,9 @@ async def rebuilt_windows(
     await reader.start()
     try:
         reader.assign(list(wanted))
+        for tp, end in (await end_offsets(reader, wanted)).items():
+            if end < wanted[tp]:
+                raise LogWentBack(tp, wanted[tp], end)
         for tp, following in wanted.items():
             beginning = (await reader.beginning_offsets([tp]))[tp]
             reader.seek(tp, min(max(beginning, starts[tp.partition]), following))

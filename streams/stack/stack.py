@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
 import socket
 import sys
 import time
@@ -21,7 +19,8 @@ from schemas.errors import SpendstreamError, UserError
 from sinks.clickhouse import ClickHouseError
 from sinks.migrate import migrate
 from streams.kafka import cluster_id, ensure_topics
-from streams.settings import PREFIX, Settings, load_settings
+from streams.settings import PREFIX, load_settings
+from streams.stack.run_file import remove_run_file, running_stack, write_run_file
 from streams.stack.supervisor import Command, Supervised
 from streams.stores import clickhouse
 
@@ -107,13 +106,21 @@ class Stack:
         """
         await self.start_stores()
         await self.start_stages()
-        write_run_file(self)
+        write_run_file(self.folder, self.settings)
         self._watch = asyncio.create_task(self._restart_with_broker())
 
     async def start_stores(self) -> None:
         """Start ClickHouse and the broker, with tables and topics; no stage reads them yet."""
         self.ports.check_free()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if pid := running_stack(self.folder).get("pid"):
+            raise UserError(
+                f"{self.folder}: a stack runs from this folder already (process {pid}); "
+                "stop it, or choose another --folder"
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.folder}: {error.strerror}; choose another --folder") from None
         await self._start_part(
             "clickhouse",
             _spendstream("embedded-clickhouse", str(self.folder / "clickhouse")),
@@ -135,7 +142,7 @@ class Stack:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
-        run_file(self.folder).unlink(missing_ok=True)
+        remove_run_file(self.folder)
         await asyncio.gather(*(self.parts[n].stop() for n in STAGES if n in self.parts))
         for name in ("clickhouse", "broker"):
             if name in self.parts:
@@ -162,6 +169,8 @@ class Stack:
                 {"RUST_LOG": "off"},
             ),
             lambda: self._broker_is(identity),
+            # Another one under the same identity would be taken for one that remembers.
+            keep=False,
         )
         await asyncio.to_thread(self._migrate)
         await ensure_topics(self.settings)
@@ -185,13 +194,18 @@ class Stack:
             await asyncio.gather(*(self.parts[n].stop() for n in ("broker", *STAGES)))
             await self._start_broker()
             await self.start_stages()
-            write_run_file(self)
+            write_run_file(self.folder, self.settings)
 
     async def _start_part(
-        self, name: str, command: Command, ready: Callable[[], Awaitable[bool]]
+        self,
+        name: str,
+        command: Command,
+        ready: Callable[[], Awaitable[bool]],
+        *,
+        keep: bool = True,
     ) -> None:
         named = Command(name, command.argv, {**self._environment(), **command.environment})
-        self.parts[name] = Supervised(named, self._logs)
+        self.parts[name] = Supervised(named, self._logs, keep=keep)
         await self.parts[name].start()
         await self._until(name, ready)
 
@@ -199,7 +213,7 @@ class Stack:
         part = self.parts[name]
         deadline = time.monotonic() + READY_SECONDS
         while not await ready():
-            if part.restarts > 2 or time.monotonic() > deadline:
+            if part.gave_up or time.monotonic() > deadline:
                 raise StackError(
                     f"{name} did not come up: {part.last_words() or 'it said nothing'} "
                     f"(log: {part.log_file})"
@@ -252,40 +266,3 @@ async def _answers(url: str) -> bool:
             return answer.status == 200
     except (aiohttp.ClientError, TimeoutError):
         return False
-
-
-def run_file(folder: Path) -> Path:
-    """Where a running stack says how to reach it."""
-    return folder / "run.json"
-
-
-def write_run_file(stack: Stack) -> None:
-    """Say where this stack is, for the other commands of whoever works in this folder."""
-    addresses = {
-        "pid": os.getpid(),
-        "kafka": stack.settings.kafka,
-        "clickhouse": stack.settings.clickhouse,
-        "web_port": stack.ports.web,
-    }
-    run_file(stack.folder).write_text(json.dumps(addresses))
-
-
-def running_stack(folder: Path) -> dict[str, object]:
-    """Settings that reach the stack that runs from this folder; empty where none does."""
-    try:
-        addresses: dict[str, object] = json.loads(run_file(folder).read_text())
-        os.kill(int(str(addresses.pop("pid"))), 0)
-    except (FileNotFoundError, ProcessLookupError, ValueError, KeyError):
-        return {}
-    return addresses
-
-
-def settings_for(folder: Path, **flags: object) -> Settings:
-    """Settings of a command: flags, else the environment, else the stack that runs here."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    running = {
-        name: value
-        for name, value in running_stack(folder).items()
-        if f"{PREFIX}{name}".upper() not in os.environ
-    }
-    return load_settings(**{**running, **given})

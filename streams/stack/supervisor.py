@@ -37,10 +37,14 @@ class Command:
 
 
 class Supervised:
-    """Keeps one command running until it is stopped. Output goes to a log file."""
+    """Keeps one command running until it is stopped. Output goes to a log file.
 
-    def __init__(self, command: Command, log_folder: Path) -> None:
+    ``keep`` False: it is not started again when it dies; whoever waits for `ended` sees to it.
+    """
+
+    def __init__(self, command: Command, log_folder: Path, *, keep: bool = True) -> None:
         self.command = command
+        self._keeps = keep
         self.log_file = log_folder / f"{command.name}.log"
         self.restarts = 0
         self._process: asyncio.subprocess.Process | None = None
@@ -54,10 +58,16 @@ class Supervised:
         alive = self._process is not None and self._process.returncode is None
         return self._process.pid if alive and self._process is not None else None
 
+    @property
+    def gave_up(self) -> bool:
+        """True where it will not come up by itself: it ends again and again, or is not kept."""
+        return self.restarts > 2 or (not self._keeps and self.pid is None)
+
     async def start(self) -> None:
         """Start the process; from now on it is kept running."""
         await self._spawn()
-        self._keeper = asyncio.create_task(self._keep())
+        if self._keeps:
+            self._keeper = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
         """End the process: politely, then for good."""

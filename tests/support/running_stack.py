@@ -13,7 +13,8 @@ from typing import Any
 
 from sinks.clickhouse import ClickHouse
 from streams.settings import PREFIX, Settings, load_settings
-from streams.stack.stack import Ports, run_file
+from streams.stack.run_file import run_file
+from streams.stack.stack import Ports
 from tests.support.waiting import wait_until
 
 STAGES: Mapping[str, Sequence[str]] = {

@@ -13,6 +13,9 @@ from streams.settings import load_settings
     [
         ("SPENDSTREAM_KAFKA", "localhost", "write host:port"),
         ("SPENDSTREAM_KAFKA", "a:1,b", "write host:port"),
+        ("SPENDSTREAM_KAFKA", "a:99999", "write host:port"),
+        ("SPENDSTREAM_CLICKHOUSE", "http://h:99999", "write http://host:port"),
+        ("SPENDSTREAM_CLICKHOUSE", "http://me:hunter2@h:8123", "the user apart"),
         ("SPENDSTREAM_CLICKHOUSE", "localhost:8123", "write http://host:port"),
         ("SPENDSTREAM_USAGE_PARTITIONS", "0", "greater than or equal to 1"),
         ("SPENDSTREAM_USAGE_PARTITIONS", "many", "valid integer"),
@@ -29,7 +32,8 @@ def test_a_wrong_setting_names_the_variable_and_what_would_be_right(
     message = str(caught.value)
     assert message.startswith(name + ":")
     assert would_be_right in message
-    assert value in message
+    # An address may hold a secret, so it is not repeated.
+    assert (value in message) == (not name.endswith(("CLICKHOUSE", "WEBHOOK")))
     assert "\n" not in message
 
 

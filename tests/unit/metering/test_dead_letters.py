@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
+
 from schemas.errors import Refusal
 from schemas.topics import (
+    CUT_HEADER,
     DETAIL_HEADER,
     OFFSET_HEADER,
     PARTITION_HEADER,
@@ -9,7 +12,7 @@ from schemas.topics import (
     SOURCE_HEADER,
 )
 from streams.metering.batch import DeadLetter
-from streams.metering.dead_letters import dead_letter
+from streams.metering.dead_letters import cut_dead_letter, dead_letter
 from tests.support.records import Record
 
 SOURCE = "cluster/llm.usage"
@@ -31,7 +34,18 @@ def test_a_dead_letter_is_the_record_as_it_came_and_why_and_where():
     ]
 
 
-def test_a_record_without_key_and_value_stays_without_them():
+def test_a_record_without_key_and_value_gets_an_empty_value_as_a_producer_needs_one():
     sent = dead_letter(DeadLetter(Record(0, 0, None), REFUSAL), SOURCE)
     assert sent["key"] is None
-    assert sent["value"] is None
+    assert sent["value"] == b""
+
+
+def test_a_record_that_is_too_large_is_cut_and_its_size_and_hash_are_told():
+    value = b"x" * 3_000_000
+    sent = cut_dead_letter(DeadLetter(Record(3, 17, value), REFUSAL), SOURCE)
+    headers = dict(sent["headers"])
+    assert sent["value"] == value[: len(sent["value"])]
+    assert 1000 < len(sent["value"]) < 1_000_000
+    assert headers[OFFSET_HEADER] == b"17"
+    digest = hashlib.sha256(value).hexdigest()
+    assert headers[CUT_HEADER] == f"3000000 bytes, sha256 {digest}".encode()

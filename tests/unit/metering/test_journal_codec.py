@@ -102,11 +102,9 @@ def changed(name: str, value: bytes | None) -> list[tuple[str, bytes]]:
 @pytest.mark.parametrize(
     "headers",
     [
-        [],
         changed(VERSION_HEADER, b"2"),
         changed(VERSION_HEADER, None),
         changed(KIND_HEADER, b"adjustment"),
-        changed(KIND_HEADER, None),
         changed(WRITER_HEADER, None),
         changed(WRITER_HEADER, b"\xff\xfe"),
         changed(RANGES_HEADER, None),
@@ -122,6 +120,14 @@ def test_headers_of_another_version_or_kind_and_broken_ones_are_a_bad_entry(head
         decode_headers(headers)
     with pytest.raises(BadEntry):
         decode_entry(headers, encode_rows(rows(0)))
+
+
+@pytest.mark.parametrize("headers", [[], [("traceparent", b"00-1")], changed(KIND_HEADER, None)])
+def test_a_record_that_is_no_entry_covers_nothing(headers):
+    assert decode_headers(headers) == ("", ())
+    entry = decode_entry(headers, b"somebody's mistake")
+    assert entry.ranges == ()
+    assert entry.rows.num_rows == 0
 
 
 def test_a_newer_version_is_named_in_the_error():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.journal import SourcePartition
-from sinks.clickhouse import ClickHouseError
+from sinks.clickhouse import ClickHouseError, ClickHouseUnavailable
 from sinks.ledger import LedgerProgress
 from streams.journal.fence import Mark
 from streams.kafka import Committed, read_committed
@@ -63,12 +63,19 @@ def test_a_mark_that_the_ledger_wrote_between_its_two_answers_keeps_its_own_posi
     assert from_ledger(torn, [HERE, THERE]) == Known({HERE: Mark(100, 7), THERE: Mark(50, 5)}, 5)
 
 
-async def test_usable_commits_are_taken_without_asking_the_ledger():
+async def test_usable_commits_do_without_clickhouse():
     def read_ledger() -> LedgerProgress:
-        raise AssertionError("the ledger was asked")
+        raise ClickHouseUnavailable("gone")
 
     known = await known_positions({HERE: Committed(100, JOURNAL, 7)}, JOURNAL, read_ledger)
     assert known == Known({HERE: Mark(100, 7)}, 7)
+
+
+async def test_of_commit_and_ledger_the_one_that_is_further_counts_for_each_partition():
+    ledger = LedgerProgress(9, {HERE: (100, 9), THERE: (40, 3)})
+    commits = {HERE: Committed(150, JOURNAL, 12), THERE: Committed(20, JOURNAL, 1)}
+    known = await known_positions(commits, JOURNAL, lambda: ledger)
+    assert known == Known({HERE: Mark(150, 12), THERE: Mark(40, 9)}, 9)
 
 
 async def test_without_usable_commits_the_ledger_is_asked():

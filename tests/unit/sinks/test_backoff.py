@@ -41,7 +41,12 @@ def test_the_same_seed_gives_the_same_delays() -> None:
 
 def test_a_retry_after_wins_over_the_cap_and_the_jitter() -> None:
     assert Backoff(cap=10).delay(1, random.Random(1), retry_after=42.0) == 42.0
-    assert Backoff().delay(9, random.Random(1), retry_after=0.0) == 0.0
+
+
+def test_a_receiver_that_asks_for_no_pause_gets_one_all_the_same() -> None:
+    hasty = Backoff().delay(9, random.Random(1), retry_after=0.0)
+    assert hasty == Backoff().delay(9, random.Random(1))
+    assert hasty >= 1
 
 
 @given(st.integers(min_value=1, max_value=10**7), st.integers())

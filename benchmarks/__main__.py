@@ -1,0 +1,58 @@
+"""`python -m benchmarks --out bench.json`: measure throughput side by side in one run.
+
+Rounds are interleaved (each measures everything once), because a machine has better and worse
+minutes. What each figure covers stands in the module that measures it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks.broker import Rate
+from benchmarks.events import usage
+from benchmarks.report import as_json, show
+from benchmarks.run import NAMES, measure_once
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON here.")
+@click.option("--events", default=400_000, show_default=True, type=click.IntRange(min=1000))
+@click.option("--faust-events", default=10_000, show_default=True, type=click.IntRange(min=1000))
+@click.option("--repeat", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--only", "only", multiple=True, type=click.Choice(NAMES), help="May be repeated.")
+def main(
+    out: Path | None, events: int, faust_events: int, repeat: int, only: tuple[str, ...]
+) -> None:
+    """Measure getmany, meter, faust agent and pipeline on the same events. Example:
+
+    python -m benchmarks --only getmany --only meter --repeat 1
+    """
+    console = Console(highlight=False)
+    names = frozenset(only or NAMES)
+    runs: dict[str, list[Rate]] = {name: [] for name in NAMES if name in names}
+
+    def note(name: str, rate: Rate) -> None:
+        runs[name].append(rate)
+        console.print(f"  {name:<9} {rate.per_second:>10,.0f} /s  ({rate.seconds:.2f} s)")
+
+    async def rounds() -> None:
+        for number in range(repeat):
+            console.print(f"round {number + 1} of {repeat}")
+            await measure_once(backlog, faust_events, names, note, status.update)
+
+    with console.status("encoding events") as status:
+        backlog = list(usage(events))
+        asyncio.run(rounds())
+    show(console, runs)
+    if out is not None:
+        out.write_text(json.dumps(as_json(runs, repeat), indent=2) + "\n")
+        console.print(f"written to {out}")
+
+
+if __name__ == "__main__":
+    main()

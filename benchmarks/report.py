@@ -1,0 +1,124 @@
+"""The figures: medians, ratios against their targets, as tables and as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.broker import Rate
+
+WHAT: Mapping[str, str] = {
+    "getmany": "aiokafka getmany alone, nothing decoded",
+    "meter": "the meter process",
+    "faust": "idiomatic faust agent: fastavro, windowed table with changelog",
+    "pipeline": "broker, ClickHouse, meter, ledger, archive, guard",
+    "decode": "step: bytes to checked columns",
+    "rate": "step: prices",
+    "rollup": "step: journal rows",
+    "emit": "the client, calls in one thread",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``upper`` must be at least ``factor`` times ``lower``."""
+
+    upper: str
+    lower: str
+    factor: float
+
+
+TARGETS = (
+    Target("meter", "getmany", 0.5),
+    Target("meter", "faust", 50),
+    Target("pipeline", "faust", 40),
+)
+
+Runs = Mapping[str, Sequence[Rate]]
+
+
+def medians(runs: Runs) -> dict[str, float]:
+    """Events per second, the median of each measurement's repeats."""
+    return {name: median(rate.per_second for rate in rates) for name, rates in runs.items()}
+
+
+def ratios(runs: Runs) -> dict[str, float]:
+    """The median over the rounds of each target's ratio; only of what was measured.
+
+    Round by round, as both sides of a round met the same machine.
+    """
+    return {
+        f"{target.upper}/{target.lower}": median(
+            upper.per_second / lower.per_second
+            for upper, lower in zip(runs[target.upper], runs[target.lower], strict=True)
+        )
+        for target in TARGETS
+        if target.upper in runs and target.lower in runs
+    }
+
+
+def as_json(runs: Runs, repeat: int) -> dict[str, Any]:
+    """Everything that was measured, and on what machine."""
+    found = ratios(runs)
+    figures = {name: round(rate) for name, rate in medians(runs).items()}
+    return {
+        "events_per_second": figures,
+        "emit_microseconds": round(1e6 / medians(runs)["emit"], 1) if "emit" in runs else None,
+        "ratios": {
+            f"{t.upper}/{t.lower}": {
+                "ratio": round(found[f"{t.upper}/{t.lower}"], 3),
+                "target": t.factor,
+                "met": found[f"{t.upper}/{t.lower}"] >= t.factor,
+            }
+            for t in TARGETS
+            if f"{t.upper}/{t.lower}" in found
+        },
+        "repeats": repeat,
+        "runs": {
+            name: [{"events": r.events, "seconds": round(r.seconds, 4)} for r in rates]
+            for name, rates in runs.items()
+        },
+        "machine": {
+            "cores": os.cpu_count(),
+            "load_average": [round(load, 2) for load in os.getloadavg()],
+            "python": platform.python_version(),
+            "system": platform.platform(terse=True),
+        },
+    }
+
+
+def show(console: Console, runs: Runs) -> None:
+    """Print both tables."""
+    middle = medians(runs)
+    figures = Table(title="events per second")
+    for heading in ("", "median", "lowest", "highest", "events", "what"):
+        figures.add_column(heading, justify="left" if heading in ("", "what") else "right")
+    for name, rates in runs.items():
+        speeds = [rate.per_second for rate in rates]
+        figures.add_row(
+            name,
+            *(f"{speed:,.0f}" for speed in (middle[name], min(speeds), max(speeds))),
+            f"{rates[0].events:,}",
+            WHAT[name],
+        )
+    console.print(figures)
+    if "emit" in middle:
+        console.print(f"emit: {1e6 / middle['emit']:.1f} µs a call")
+    found = ratios(runs)
+    targets = Table(title="ratios (median of the rounds)")
+    for heading in ("", "ratio", "target", "met"):
+        targets.add_column(heading, justify="left" if heading == "" else "right")
+    for target in TARGETS:
+        name = f"{target.upper}/{target.lower}"
+        if name in found:
+            met = "[green]yes[/]" if found[name] >= target.factor else "[red]no[/]"
+            targets.add_row(name, f"{found[name]:.2f}", f"≥ {target.factor:g}", met)
+    if targets.row_count:
+        console.print(targets)

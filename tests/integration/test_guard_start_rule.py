@@ -1,0 +1,115 @@
+"""The guard's start rule: wait for the ledger, load, and count nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from schemas.journal import encode_rows, entry_headers
+from sinks.clickhouse import ClickHouse
+from sinks.ledger import Ledger
+from streams.guard.state import compare, load_followers
+from streams.guard.totals import Totals
+from tests.support.ledger_rows import JOURNAL, NOON, covering, journal_row, journal_rows
+
+pytestmark = pytest.mark.slow
+
+
+def entries():
+    """A call each, the fifth and the tenth entry with lost events."""
+    for position in range(12):
+        covered = covering(position * 10, position * 10 + 9, lost=position % 5 == 4)
+        yield covered, journal_rows(journal_row(cost=Decimal(position)))
+
+
+def write(clickhouse, first: int, last: int) -> None:
+    ledger = Ledger(clickhouse, JOURNAL)
+    for position, (covered, rows) in enumerate(entries()):
+        if first <= position < last:
+            ledger.write(position, (covered,), (covered,), rows, NOON)
+
+
+async def loaded(clickhouse, committed: int = 0):
+    """The totals, by the start rule."""
+    stop = asyncio.Event()
+    (follower,) = await load_followers(lambda: [Totals()], clickhouse, JOURNAL, committed, stop)
+    return follower
+
+
+def follow(follower, first: int, last: int) -> None:
+    for position, (covered, rows) in enumerate(entries()):
+        if first <= position < last:
+            follower.take(position, entry_headers("meter", (covered,)), encode_rows(rows))
+
+
+async def test_it_waits_until_the_ledger_has_what_the_group_committed(clickhouse):
+    write(clickhouse, 0, 3)
+    loading = asyncio.create_task(loaded(clickhouse, committed=6))
+    done, _ = await asyncio.wait({loading}, timeout=0.5)
+    assert not done
+    write(clickhouse, 3, 6)
+    assert (await loading).at.position == 5
+
+
+async def test_what_is_loaded_is_not_counted_again_when_it_is_seen_again(clickhouse):
+    write(clickhouse, 0, 7)
+    totals = await loaded(clickhouse)
+    follow(totals, 0, 12)
+    write(clickhouse, 7, 12)
+    assert totals.concern.counters() == (await loaded(clickhouse)).concern.counters()
+    assert sorted(totals.concern.counters().values()) == [12, sum(range(12)) * 10**12]
+
+
+async def test_a_range_that_is_not_next_is_not_counted(clickhouse):
+    write(clickhouse, 0, 3)
+    totals = await loaded(clickhouse)
+    before = dict(totals.concern.counters())
+    headers = entry_headers("zombie", (covering(10, 19),))
+    totals.take(3, headers, encode_rows(journal_rows(journal_row())))
+    assert totals.concern.counters() == before
+    assert totals.at.position == 3
+
+
+async def test_a_ledger_that_is_behind_is_no_drift(clickhouse):
+    write(clickhouse, 0, 3)
+    totals = await loaded(clickhouse)
+    follow(totals, 3, 5)
+    assert await compare(totals, clickhouse) is None
+
+
+async def test_lost_events_raise_one_alert_per_range(clickhouse):
+    write(clickhouse, 0, 12)
+    totals = await loaded(clickhouse)
+    alerts = totals.due()
+    assert [(a.rule, a.period, a.severity) for a in alerts] == [
+        ("events_lost", "offset 40", "critical"),
+        ("events_lost", "offset 90", "critical"),
+    ]
+
+
+class Interrupted(ClickHouse):
+    """A connection after whose first query the ledger goes on, as it does in another process."""
+
+    go_on: Callable[[], None] | None = None
+
+    def query(self, sql, parameters=None):
+        rows = super().query(sql, parameters)
+        if self.go_on is not None:
+            go_on, self.go_on = self.go_on, None
+            go_on()
+        return rows
+
+
+async def test_an_entry_that_lands_while_the_state_is_loaded_is_counted(clickhouse):
+    write(clickhouse, 0, 5)
+    reading = Interrupted(clickhouse.url, database=clickhouse._database)
+    reading.go_on = lambda: write(clickhouse, 5, 6)
+    try:
+        totals = await loaded(reading)
+    finally:
+        reading.close()
+    follow(totals, 5, 8)
+    assert sorted(totals.concern.counters().values()) == [8, sum(range(8)) * 10**12]

@@ -1,0 +1,193 @@
+"""Reconciliation sees what is wrong, and says where and by how much."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from schemas.journal import SourcePartition
+from schemas.usage import UsageEvent
+from schemas.wire import encode_json, no_registry
+from sinks.archive import Archive
+from sinks.ledger import Ledger
+from streams.landing.archive import archive_rows
+from streams.metering.batch import Span, decoded_records, meter_batch
+from streams.metering.dedupe import IdWindow
+from streams.rating.pricebook import PriceBook
+from streams.reconcile import reconcile
+from tests.support.events import call
+from tests.support.ledger_rows import JOURNAL, NOON, SOURCE
+from tests.support.records import Record
+
+pytestmark = pytest.mark.slow
+
+P0, P1 = SourcePartition(SOURCE, 0), SourcePartition(SOURCE, 1)
+PRICED = {"provider": "openai", "model": "gpt-4o-mini"}
+
+
+@pytest.fixture(scope="module")
+def book() -> PriceBook:
+    return PriceBook.load()
+
+
+class Pipeline:
+    """Meter, ledger sink and archive sink in this process, without a broker."""
+
+    def __init__(self, clickhouse: Any, book: PriceBook) -> None:
+        self.clickhouse, self.book = clickhouse, book
+        self.windows = {partition: IdWindow(1000) for partition in (0, 1)}
+        self.next = {0: 0, 1: 0}
+        self.position = 0
+
+    def records(self, partition: int, *events: dict[str, Any]) -> list[Record]:
+        start = self.next[partition]
+        self.next[partition] += len(events)
+        return [
+            Record(partition, start + n, encode_json(UsageEvent.model_validate(fields)))
+            for n, fields in enumerate(events)
+        ]
+
+    def land(self, records: list[Record]) -> None:
+        span = Span(SOURCE, records[0].partition, records[0].offset, records, 0)
+        metered = meter_batch([span], self.windows, self.book, no_registry, 900_000)
+        for draft in metered.drafts:
+            ledger = Ledger(self.clickhouse, JOURNAL)
+            ledger.write(self.position, draft.ranges, draft.ranges, draft.rows, NOON)
+            self.position += 1
+
+    def archive(self, records: list[Record]) -> None:
+        events, _ = decoded_records(records, self.book, no_registry)
+        archive = Archive(self.clickhouse, SOURCE)
+        key = SourcePartition(SOURCE, records[0].partition)
+        span = (key, records[0].offset, records[-1].offset)
+        archive.write(archive_rows(events), [span], archive.register_source())
+
+    def both(self, partition: int, *events: dict[str, Any]) -> None:
+        records = self.records(partition, *events)
+        self.land(records)
+        self.archive(records)
+
+    def guard(self, **changes: int) -> dict[str, Any]:
+        """What a guard that agrees would answer, or one that is off by ``changes`` in P0."""
+        rows = self.clickhouse.query(
+            "SELECT partition, sum(calls), sum(cost) FROM spend GROUP BY partition"
+        )
+        parts = [
+            {
+                "source": SOURCE,
+                "partition": partition,
+                "calls": calls + (changes.get("calls", 0) if partition == 0 else 0),
+                "cost_pico_usd": str(
+                    int(cost.scaleb(12)) + (changes.get("cost", 0) if partition == 0 else 0)
+                ),
+            }
+            for partition, calls, cost in rows
+        ]
+        return {"journal": JOURNAL, "position": self.position - 1, "partitions": parts}
+
+    def differences(self) -> list[tuple[SourcePartition, str, tuple[str, str], int]]:
+        found = reconcile(self.clickhouse, self.guard()).differences
+        return [(d.partition, d.figure, d.copies, d.values[0] - d.values[1]) for d in found]
+
+
+@pytest.fixture
+def pipeline(clickhouse, book):
+    """Two partitions with traffic; calls are a minute apart."""
+    pipeline = Pipeline(clickhouse, book)
+    for partition in (0, 1):
+        for n in range(5):
+            at = (NOON + timedelta(minutes=n)).isoformat()
+            fields = call(f"e{partition}-{n}", "search", 1000 + n, occurred_at=at, **PRICED)
+            pipeline.both(partition, fields)
+    return pipeline
+
+
+def test_three_equal_copies_reconcile_to_their_figures(pipeline):
+    verdict = reconcile(pipeline.clickhouse, pipeline.guard())
+    assert verdict.ok
+    assert (verdict.partitions, verdict.guard_position) == (2, 9)
+    assert (verdict.compared.calls, verdict.compared.tokens) == (10, 2 * 5010)
+    assert verdict.compared.cost == 2 * 5010 * 150_000
+
+
+def test_without_the_guard_the_answer_is_no(pipeline):
+    verdict = reconcile(pipeline.clickhouse, None)
+    assert not verdict.ok
+    assert (verdict.differences, verdict.guard_position) == ((), None)
+
+
+def test_what_the_archive_lacks_is_named(pipeline):
+    pipeline.clickhouse.command("DELETE FROM usage_events WHERE event_id = 'e0-3'")
+    assert pipeline.differences() == [
+        (P0, "calls", ("archive", "ledger"), -1),
+        (P0, "tokens", ("archive", "ledger"), -1003),
+        (P0, "cost", ("archive", "ledger"), -1003 * 150_000),
+    ]
+
+
+def test_what_the_ledger_lacks_is_named(pipeline):
+    pipeline.clickhouse.command("DELETE FROM spend WHERE partition = 1 AND input_tokens = 1004")
+    assert pipeline.differences() == [
+        (P1, "calls", ("archive", "ledger"), 1),
+        (P1, "tokens", ("archive", "ledger"), 1004),
+        (P1, "cost", ("archive", "ledger"), 1004 * 150_000),
+    ]
+
+
+def test_a_cost_that_is_off_by_the_last_digit_is_named_in_dollars(pipeline):
+    pipeline.clickhouse.command(
+        "ALTER TABLE spend UPDATE cost = cost + toDecimal128('0.000000000001', 12) "
+        "WHERE partition = 0 AND input_tokens = 1000 SETTINGS mutations_sync = 2"
+    )
+    (difference,) = reconcile(pipeline.clickhouse, pipeline.guard()).differences
+    assert (difference.partition, difference.figure) == (P0, "cost")
+    assert difference.values[1] - difference.values[0] == 1
+    assert str(difference).startswith(f"{P0} cost: archive $0.000751500000, ledger $0.00075150000")
+
+
+@pytest.mark.parametrize(("figure", "by"), [("calls", 1), ("cost", -1)])
+def test_a_guard_that_is_off_is_named(pipeline, figure, by):
+    found = reconcile(pipeline.clickhouse, pipeline.guard(**{figure: by})).differences
+    assert [(d.partition, d.figure, d.copies, d.values[0] - d.values[1]) for d in found] == [
+        (P0, figure, ("guard", "ledger"), by)
+    ]
+
+
+def test_a_guard_that_is_behind_is_compared_as_of_its_own_position(pipeline):
+    behind = pipeline.guard()
+    pipeline.both(0, call("later", "search", 5, **PRICED))
+    verdict = reconcile(pipeline.clickhouse, behind)
+    assert verdict.ok
+    assert verdict.compared.calls == 11
+
+
+def test_an_archive_that_is_behind_is_compared_as_far_as_it_goes(pipeline):
+    pipeline.land(pipeline.records(0, call("later", "search", 5, **PRICED)))
+    verdict = reconcile(pipeline.clickhouse, pipeline.guard())
+    assert verdict.ok
+    assert verdict.compared.calls == 10
+
+
+def test_a_ledger_that_is_behind_is_compared_as_far_as_it_goes(pipeline):
+    pipeline.archive(pipeline.records(0, call("later", "search", 5, **PRICED)))
+    assert reconcile(pipeline.clickhouse, pipeline.guard()).ok
+
+
+def test_a_void_takes_its_call_back_in_every_copy(pipeline):
+    taken_back = call("e0-3", "search", 1003, occurred_at=NOON.isoformat(), **PRICED)
+    pipeline.both(0, taken_back | {"event_id": "void:e0-3", "kind": "void", "voids": "e0-3"})
+    verdict = reconcile(pipeline.clickhouse, pipeline.guard())
+    assert verdict.ok
+    assert (verdict.compared.calls, verdict.compared.tokens) == (9, 2 * 5010 - 1003)
+    assert Decimal(verdict.compared.cost) == (2 * 5010 - 1003) * 150_000
+
+
+def test_a_repeated_event_counts_once_in_every_copy(pipeline):
+    repeated = call("e0-3", "search", 1003, occurred_at=NOON.isoformat(), **PRICED)
+    pipeline.both(0, repeated)
+    verdict = reconcile(pipeline.clickhouse, pipeline.guard())
+    assert verdict.ok
+    assert verdict.compared.calls == 10

@@ -1,0 +1,108 @@
+"""The budgets' law: which thresholds were crossed is a matter of the spend, not of how it came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.alerts import Alert
+from streams.alerts.desk import AlertDesk
+from streams.guard.budget_file import BudgetBook
+from streams.guard.budgets import Budgets
+from streams.guard.concern import AsOf
+from tests.support.ledger_rows import JOURNAL, accepted_entry, journal_row
+
+BOOK = BudgetBook.model_validate(
+    {
+        "timezone": "America/New_York",
+        "budgets": [
+            {"team": "a", "monthly_usd": "10", "thresholds": [1, 50, 100]},
+            {"team": "b", "monthly_usd": "0.000000000007", "thresholds": [10, 100, 1000]},
+        ],
+    }
+)
+MONTHS_END = datetime(2026, 3, 1, 4, 58, tzinfo=UTC)
+PICO = Decimal("0.000000000001")
+
+Row = dict[str, Any]
+
+
+@st.composite
+def rows(draw: st.DrawFn, *, least: int) -> Row:
+    amount = draw(st.integers(least, 12) | st.integers(least, 6).map(lambda n: n * 10**12))
+    return journal_row(
+        team=draw(st.sampled_from("abc")),
+        application=draw(st.sampled_from(["x", "y", None])),
+        minute=MONTHS_END + timedelta(minutes=draw(st.integers(0, 3))),
+        cost=draw(st.sampled_from([amount * PICO, amount * PICO, None])),
+    )
+
+
+async def history(
+    parts: Sequence[Sequence[Row]], restarts: set[int]
+) -> tuple[list[Alert], Budgets]:
+    """What is published when these entries come, with a restart before some of them."""
+    published: list[Alert] = []
+
+    async def publish(alert: Alert) -> None:
+        published.append(alert)
+
+    desk, concern, applied = AlertDesk(publish), Budgets(BOOK), []
+    for position, part in enumerate(parts):
+        if position in restarts and applied:
+            # What a restart loads is one sum over all that was applied.
+            desk, concern = AlertDesk(publish), concern.fresh()
+            desk.remember(published)
+            concern.apply(accepted_entry(position - 1, *applied))
+            await desk.hand_in(concern.alerts(AsOf(JOURNAL, position - 1), datetime.now(UTC)))
+        entry = accepted_entry(position, *part)
+        concern.apply(entry)
+        applied += part
+        await desk.hand_in(concern.alerts(entry.at, datetime.now(UTC)))
+    return published, concern
+
+
+@st.composite
+def cut(draw: st.DrawFn, given_rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows in another order, cut into entries, empty ones among them."""
+    shuffled = draw(st.permutations(given_rows))
+    bounds = sorted(draw(st.lists(st.integers(0, len(shuffled)), max_size=8)))
+    edges = [0, *bounds, len(shuffled)]
+    return [list(shuffled[a:b]) for a, b in pairwise(edges)]
+
+
+restart_points = st.sets(st.integers(0, 9))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(rows(least=0), max_size=12).flatmap(lambda r: st.tuples(cut(r), cut(r))), st.data())
+async def test_order_partition_and_restarts_change_no_transition(cuts, data):
+    outcomes = []
+    for parts in cuts:
+        published, concern = await history(parts, data.draw(restart_points))
+        ids = [alert.transition_id for alert in published]
+        assert len(set(ids)) == len(ids)
+        outcomes.append((set(ids), concern.counters()))
+    assert outcomes[0] == outcomes[1]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(rows(least=-6), max_size=12).flatmap(cut), restart_points)
+async def test_with_voids_too_whatever_is_reached_at_the_end_was_announced(parts, restarts):
+    published, concern = await history(parts, restarts)
+    known = {alert.transition_id for alert in published}
+    opened = {alert.alert_id for alert in published if alert.transition == "opened"}
+    assert {alert.alert_id for alert in published} == opened
+
+    fresh = concern.fresh()
+    fresh.apply(accepted_entry(99, *(row for part in parts for row in part)))
+    assert fresh.counters() == concern.counters()
+    for alert in fresh.alerts(AsOf(JOURNAL, 99), datetime.now(UTC)):
+        if alert.transition == "opened" or alert.alert_id in opened:
+            assert alert.transition_id in known
