@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -89,15 +89,18 @@ class AlertLog:
             )
         ]
 
-    def record_alert(self, alert: Alert) -> None:
-        """Put a transition on record."""
-        row = {
-            **alert.model_dump(exclude={"contributors", "action"}),
-            "alert_id": alert.alert_id,
-            "scope": sorted(alert.scope.items()),
-            "body": alert.model_dump_json(),
-        }
-        self._clickhouse.insert("alerts", arrow_table(_ALERTS, [row]))
+    def record_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Put transitions on record, in one insert."""
+        rows = [
+            {
+                **alert.model_dump(exclude={"contributors", "action"}),
+                "alert_id": alert.alert_id,
+                "scope": sorted(alert.scope.items()),
+                "body": alert.model_dump_json(),
+            }
+            for alert in alerts
+        ]
+        self._clickhouse.insert("alerts", arrow_table(_ALERTS, rows))
 
     def record_deliveries(self, deliveries: Iterable[Delivery]) -> None:
         """Put the newest state of deliveries on record."""

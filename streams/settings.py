@@ -41,9 +41,9 @@ class Settings(BaseSettings):
 
     session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 6000
     """How long a silent member keeps its partitions: the time to a takeover after a crash."""
-    fetch_max_wait_ms: Annotated[int, Field(ge=1, le=5000)] = 50
+    fetch_max_wait_ms: Annotated[int, Field(ge=1, le=5000)] = 100
     """Longest wait of a fetch. The embedded broker does not wake one early: keep it low there. At
-    20 an idle embedded stack takes a third of a core for asking, at 50 half of that."""
+    20 an idle embedded stack takes a third of a core for asking, at 100 a tenth."""
 
     batch_linger_ms: Annotated[int, Field(ge=10, le=10_000)] = 250
     """A micro-batch is closed this long after its first event..."""

@@ -52,7 +52,7 @@ class Limits:
     threads: int = 8
     requests: int = 64
     body_bytes: int = 1 << 30
-    spool_bytes: int = 8 << 20
+    spool_bytes: int = 64 << 20
     shutdown_seconds: float = 60.0
 
 

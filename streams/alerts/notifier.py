@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -39,7 +39,8 @@ class Notifier:
         self._backoff = backoff
         self._taken: set[str] = set()
         self._deliveries: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._records: set[asyncio.Task[None]] = set()
+        self._unrecorded: list[tuple[Alert, list[Delivery]]] = []
+        self._recording: asyncio.Task[None] | None = None
         self._random = random.Random()  # noqa: S311 - jitter
 
     async def resume(self, published: Iterable[Alert]) -> None:
@@ -66,20 +67,19 @@ class Notifier:
         for delivery in deliveries:
             self._start(delivery)
 
-        def record() -> None:
-            self._log.record_alert(alert)
-            self._log.record_deliveries(deliveries)
-
-        self._record_later(record)
+        self._unrecorded.append((alert, deliveries))
+        if self._recording is None or self._recording.done():
+            self._recording = asyncio.create_task(self._record_all())
 
     @property
     def undelivered(self) -> int:
         """Deliveries and records under way or waiting for their next try."""
-        return len(self._deliveries) + len(self._records)
+        recording = self._recording is not None and not self._recording.done()
+        return len(self._deliveries) + int(recording)
 
     async def close(self) -> None:
         """Stop trying: whoever resumes finds on record, or in the topic, what is pending."""
-        tasks = [*self._deliveries.values(), *self._records]
+        tasks = [*self._deliveries.values(), *([self._recording] if self._recording else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -102,16 +102,22 @@ class Notifier:
         self._deliveries[key] = task
         task.add_done_callback(lambda _: self._deliveries.pop(key))
 
-    def _record_later(self, record: Callable[[], None]) -> None:
-        async def recorded() -> None:
-            try:
-                await persist("recording an alert", lambda: asyncio.to_thread(record), self._stop)
-            except Stopped:
-                log.info("stopped before an alert was on record; it is in the topic")
+    async def _record_all(self) -> None:
+        """Put on record what came while the last record was being made, in one insert each."""
+        while self._unrecorded:
+            batch, self._unrecorded = self._unrecorded, []
 
-        task = asyncio.create_task(recorded())
-        self._records.add(task)
-        task.add_done_callback(self._records.discard)
+            def record() -> None:
+                self._log.record_alerts([alert for alert, _ in batch])  # noqa: B023 - awaited in this turn
+                self._log.record_deliveries([d for _, pending in batch for d in pending])  # noqa: B023
+
+            try:
+                await persist("recording alerts", lambda: asyncio.to_thread(record), self._stop)
+            except Stopped:
+                log.info(
+                    "stopped before %d alerts were on record; they are in the topic", len(batch)
+                )
+                return
 
     async def _deliver(self, delivery: Delivery, channel: Channel) -> None:
         attempts = delivery.attempts

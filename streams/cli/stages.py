@@ -37,16 +37,17 @@ def sink(which: str) -> None:
 
     SPENDSTREAM_CLICKHOUSE=http://clickhouse:8123 spendstream sink ledger
     """
-    from streams.landing.archive import ArchiveSink
-    from streams.landing.ledger import LedgerSink
-    from streams.rating.pricebook import PriceBook
-    from streams.schema_registry import schema_lookup
-
     settings = load_settings()
     configure_logging(which, settings.log_level)
     if which == "ledger":
+        from streams.landing.ledger import LedgerSink
+
         run_stage(LedgerSink(settings).run)
     else:
+        from streams.landing.archive import ArchiveSink
+        from streams.rating.pricebook import PriceBook
+        from streams.schema_registry import schema_lookup
+
         book = PriceBook.load(settings.prices)
         run_stage(ArchiveSink(settings, book, schema_lookup(settings)).run)
 

@@ -11,19 +11,19 @@ import polars as pl
 import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
 
 from schemas.batch import INDEX
 from schemas.journal import SourcePartition
 from schemas.topics import USAGE
 from schemas.wire import SchemaLookup
 from sinks.archive import Archive
-from streams.kafka import cluster_id, consumer
+from streams.kafka import cluster_id
 from streams.metering.batch import decoded_records
 from streams.rating.pricebook import PriceBook
 from streams.settings import Settings
 from streams.stage import persist
 from streams.stores import clickhouse
+from streams.usage_consumer import Record, usage_consumer
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._lookup = lookup
         self._next: dict[int, int] | None = None
         self._rank = 0
+        self._writing: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer
         self._archive: Archive
 
@@ -49,7 +50,7 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
         connection = clickhouse(self._settings)
         self._archive = Archive(connection, f"{cluster}/{USAGE}")
-        self._consumer = consumer(self._settings, group=GROUP)
+        self._consumer = usage_consumer(self._settings, GROUP)
         await persist("joining the archive sinks", self._consumer.start, stop)
         self._consumer.subscribe([USAGE], listener=self)
         try:
@@ -60,6 +61,7 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 following = self._next
                 if collected and following is not None:
                     await self._land(collected, following, stop)
+            await self._written()
         finally:
             await self._consumer.stop()
             connection.close()
@@ -74,6 +76,7 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._consumer.pause(*assigned)
 
     async def _resume(self) -> None:
+        await self._written()
         self._rank = await asyncio.to_thread(self._archive.register_source)
         landed = await asyncio.to_thread(self._archive.next_offsets)
         assigned = self._consumer.assignment()
@@ -87,9 +90,9 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._next = following
         log.info("archiving from %s", following)
 
-    async def _collect(self) -> dict[int, list[ConsumerRecord]]:
+    async def _collect(self) -> dict[int, list[Record]]:
         limit = self._settings.batch_events
-        collected: dict[int, list[ConsumerRecord]] = {}
+        collected: dict[int, list[Record]] = {}
         count = 0
         closes_at: float | None = None
         while count < limit:
@@ -109,35 +112,63 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def _land(
         self,
-        collected: dict[int, list[ConsumerRecord]],
+        collected: dict[int, list[Record]],
         following: dict[int, int],
         stop: asyncio.Event,
     ) -> None:
+        """Decode a batch while the one before is being inserted; then insert it."""
         spans = [
             (SourcePartition(self._archive.source, p), following[p], records[-1].offset)
             for p, records in sorted(collected.items())
         ]
         records = [record for _, part in sorted(collected.items()) for record in part]
-
-        def write() -> None:
-            events, _ = decoded_records(records, self._book, self._lookup)
-            self._archive.write(archive_rows(events), spans, self._rank)
-
-        await persist("writing the archive", lambda: asyncio.to_thread(write), stop)
+        events = await persist("decoding", lambda: asyncio.to_thread(self._decoded, records), stop)
+        await self._written()
+        if self._next is not following:
+            return
         for key, _, through in spans:
             following[key.partition] = through + 1
+        self._writing = asyncio.create_task(self._write(events, spans, stop))
+
+    def _decoded(self, records: Sequence[Record]) -> pa.Table:
+        events, _ = decoded_records(records, self._book, self._lookup)
+        return archive_rows(events)
+
+    async def _write(
+        self,
+        events: pa.Table,
+        spans: Sequence[tuple[SourcePartition, int, int]],
+        stop: asyncio.Event,
+    ) -> None:
+        await persist(
+            "writing the archive",
+            lambda: asyncio.to_thread(self._archive.write, events, spans, self._rank),
+            stop,
+        )
         try:
-            await self._consumer.commit({TopicPartition(USAGE, p): n for p, n in following.items()})
+            await self._consumer.commit(
+                {TopicPartition(USAGE, key.partition): n + 1 for key, _, n in spans}
+            )
         except KafkaError as error:
             log.info("commit left out, ClickHouse knows better: %s", error)
 
+    async def _written(self) -> None:
+        """Wait for the insert under way, if any: a partition is written in order."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
 
 def archive_rows(events: pl.DataFrame) -> pa.Table:
-    """Rated events as rows of `usage_events`: a map is never null there, so no tags is empty."""
-    rows = events.drop(INDEX).to_arrow()
+    """Rated events as rows of `usage_events`.
+
+    A column without any value is left out: null is the table's default, and most events leave most
+    fields out. A map is never null there, so no tags is empty.
+    """
+    unused = [name for name in events.columns if events[name].null_count() == events.height]
+    rows = events.drop(INDEX, *unused).to_arrow()
     position = rows.schema.get_field_index("tags")
-    tags = rows.column(position)
-    if tags.null_count:
+    if position >= 0 and (tags := rows.column(position)).null_count:
         empty = pa.scalar([], type=tags.type)
         rows = rows.set_column(position, "tags", pa.compute.fill_null(tags, empty))
     return rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -17,25 +16,14 @@ from streams.metering.dedupe import IdWindow
 from streams.metering.rollup import rollup
 from streams.rating.pricebook import PriceBook
 from streams.rating.rate import rate
-
-
-class UsageRecord(Protocol):
-    """One record of the usage topic, as the consumer hands it over."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    """Milliseconds since 1970, UTC."""
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+from streams.usage_consumer import Record
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that is not metered, and why."""
 
-    record: UsageRecord
+    record: Record
     refusal: Refusal
 
 
@@ -66,12 +54,12 @@ class Span:
     source: str
     partition: int
     start: int
-    records: Sequence[UsageRecord]
+    records: Sequence[Record]
     lost: int = 0
 
 
 def decoded_records(
-    records: Sequence[UsageRecord], book: PriceBook, lookup: SchemaLookup
+    records: Sequence[Record], book: PriceBook, lookup: SchemaLookup
 ) -> tuple[pl.DataFrame, dict[int, Refusal]]:
     """Valid events, rated, with ``partition`` and ``offset``; refusals by position in ``records``.
 
@@ -124,9 +112,7 @@ def meter_batch(
 _FATES = pl.Schema({"partition": pl.Int32, "offset": pl.Int64, "fate": pl.String})
 
 
-def _fates_of(
-    events: pl.DataFrame, records: Sequence[UsageRecord], window: IdWindow
-) -> pl.DataFrame:
+def _fates_of(events: pl.DataFrame, records: Sequence[Record], window: IdWindow) -> pl.DataFrame:
     """What becomes of one partition's valid events: metered, duplicate, or conflict."""
     repeats = window.observe(
         events["offset"].to_list(),

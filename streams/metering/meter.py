@@ -17,7 +17,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata
 
 from schemas.journal import SourcePartition, entry_headers
 from schemas.topics import JOURNAL, USAGE
@@ -25,7 +25,7 @@ from schemas.wire import SchemaLookup
 from sinks.archive import Archive
 from sinks.ledger import Ledger
 from streams.journal.tail import JournalTail
-from streams.kafka import Committed, cluster_id, committed, consumer, producer
+from streams.kafka import Committed, cluster_id, committed, producer
 from streams.metering.batch import Draft, Metered, Span, meter_batch
 from streams.metering.dead_letters import bury_all
 from streams.metering.dedupe import IdWindow
@@ -35,6 +35,7 @@ from streams.rating.pricebook import PriceBook
 from streams.settings import Settings
 from streams.stage import persist
 from streams.stores import clickhouse
+from streams.usage_consumer import Record, usage_consumer
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         """Meter until told to stop. Raises LogWentBack where the usage topic did."""
         cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
         self._source, self._journal = f"{cluster}/{USAGE}", f"{cluster}/{JOURNAL}"
-        self._consumer = consumer(self._settings, group=self._group)
+        self._consumer = usage_consumer(self._settings, self._group)
         self._producer = producer(self._settings)
         try:
             await persist("starting the producer", self._producer.start, stop)
@@ -165,7 +166,7 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
     async def _collect(self, stop: asyncio.Event) -> Sequence[Span]:
         """The next micro-batch: closed by time or by number of events."""
         limit = self._settings.batch_events
-        collected: dict[int, list[ConsumerRecord]] = {}
+        collected: dict[int, list[Record]] = {}
         count = 0
         closes_at: float | None = None
         while count < limit and not (stop.is_set() and closes_at is None):
@@ -185,7 +186,7 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         due = self._next  # a rebalance puts a new one in its place
         return [await self._span(p, due[p], r) for p, r in sorted(collected.items())]
 
-    async def _span(self, partition: int, start: int, records: Sequence[ConsumerRecord]) -> Span:
+    async def _span(self, partition: int, start: int, records: Sequence[Record]) -> Span:
         first = records[0].offset
         tp = TopicPartition(USAGE, partition)
         if first < start:

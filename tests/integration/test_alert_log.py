@@ -27,13 +27,13 @@ def test_an_alert_comes_back_as_it_was_recorded(log):
         scope={"team": 'se"arch – 検索', "application": "a'b"},
         contributors=[{"name": "reports", "cost": "0.000000000001", "calls": 3}],
     )
-    log.record_alert(alert)
+    log.record_alerts([alert])
     assert log.published() == [alert]
 
 
 def test_an_alert_that_is_recorded_twice_is_in_the_history_once(log, clickhouse):
     for _ in range(2):
-        log.record_alert(an_alert())
+        log.record_alerts([an_alert()])
     assert log.published() == [an_alert()]
     assert clickhouse.query("SELECT rule, transition, value FROM alert_history") == [
         ("budget", "opened", an_alert().value)
@@ -43,19 +43,19 @@ def test_an_alert_that_is_recorded_twice_is_in_the_history_once(log, clickhouse)
 def test_transitions_of_an_alert_are_listed_by_time(log):
     opened = an_alert()
     resolved = an_alert(transition="resolved", severity="info", at=NOON + timedelta(minutes=1))
-    log.record_alert(resolved)
-    log.record_alert(opened)
+    log.record_alerts([resolved])
+    log.record_alerts([opened])
     assert log.published() == [opened, resolved]
 
 
 def test_an_amount_that_is_not_known_stays_unknown(log, clickhouse):
-    log.record_alert(an_alert(value=None, limit=None))
+    log.record_alerts([an_alert(value=None, limit=None)])
     assert clickhouse.query("SELECT value, limit FROM alert_history") == [(None, None)]
 
 
 def test_a_pending_delivery_waits_for_its_outcome_per_channel(log):
     alert = an_alert()
-    log.record_alert(alert)
+    log.record_alerts([alert])
     log.record_deliveries([pending(alert, "slack"), pending(alert, "webhook")])
     waiting = sorted(log.pending(), key=lambda delivery: delivery.channel)
     assert waiting == [pending(alert, "slack"), pending(alert, "webhook")]
@@ -70,7 +70,7 @@ def test_a_pending_delivery_waits_for_its_outcome_per_channel(log):
 @pytest.mark.parametrize("state", ["delivered", "rejected"])
 def test_an_outcome_stays_whenever_the_pending_is_recorded_again(log, clickhouse, state):
     alert = an_alert()
-    log.record_alert(alert)
+    log.record_alerts([alert])
     outcome = replace(
         pending(alert), state=state, at=NOON + timedelta(seconds=1), attempts=2, error="no"
     )
@@ -84,7 +84,7 @@ def test_an_outcome_stays_whenever_the_pending_is_recorded_again(log, clickhouse
 def test_the_transitions_of_one_alert_are_delivered_apart(log):
     opened, resolved = an_alert(), an_alert(transition="resolved", severity="info")
     for alert in (opened, resolved):
-        log.record_alert(alert)
+        log.record_alerts([alert])
         log.record_deliveries([pending(alert)])
     log.record_deliveries(
         [replace(pending(opened), state="delivered", at=NOON + timedelta(seconds=1))]

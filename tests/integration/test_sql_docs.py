@@ -112,22 +112,24 @@ def fill(connection: ClickHouse) -> None:
     key = SourcePartition(SOURCE, 0)
     archive.write(archive_rows(events), [(key, 0, len(records) - 1)], archive.register_source())
     now = datetime.now(UTC)
-    AlertLog(connection).record_alert(
-        Alert(
-            rule="budget",
-            scope={"team": "search"},
-            period="2026-11",
-            threshold="80",
-            transition="opened",
-            severity="warning",
-            title="Team search has used 81.2 % of its 2026-11 budget",
-            detail="The threshold of 80 % was reached.",
-            action="See which application grew.",
-            since=now,
-            at=now,
-            journal=JOURNAL,
-            position=0,
-        )
+    AlertLog(connection).record_alerts(
+        [
+            Alert(
+                rule="budget",
+                scope={"team": "search"},
+                period="2026-11",
+                threshold="80",
+                transition="opened",
+                severity="warning",
+                title="Team search has used 81.2 % of its 2026-11 budget",
+                detail="The threshold of 80 % was reached.",
+                action="See which application grew.",
+                since=now,
+                at=now,
+                journal=JOURNAL,
+                position=0,
+            )
+        ]
     )
 
 

@@ -189,3 +189,30 @@ def test_the_gap_is_at_least_the_window():
     assert StormRule(window_minutes=10, quiet_seconds=1).gap_minutes == 10
     assert StormRule(window_minutes=1, quiet_seconds=61).gap_minutes == 2
     assert Storm(1, 2) == Storm(first=1, last=2)
+
+
+def test_a_storm_of_a_whole_night_is_one_alert():
+    storms = Storms(RULE)
+    opened: set[str] = set()
+    for at in range(0, 8 * 60):
+        storms.apply(accepted_entry(at, failed(30, at)))
+        opened |= {alert.alert_id for alert in now_alerts(storms)}
+    assert len(opened) == 1
+    over = [alert for alert in now_alerts(storms, later=121) if alert.transition == "resolved"]
+    assert {alert.alert_id for alert in over} == opened
+
+
+def test_two_storms_that_late_data_makes_one_are_both_resolved():
+    storms = Storms(RULE)
+    storms.apply(accepted_entry(0, failed(20, 0), failed(20, 10)))
+    first, second = (alert.alert_id for alert in now_alerts(storms))
+    storms.apply(accepted_entry(1, *(failed(20, at) for at in range(1, 10))))
+    over = {a.alert_id for a in now_alerts(storms, later=121) if a.transition == "resolved"}
+    assert over == {first, second}
+
+
+def test_a_clock_that_is_years_ahead_does_not_hide_a_storm():
+    storms = Storms(RULE)
+    storms.apply(accepted_entry(0, failed(1, at=60 * 24 * 365 * 50)))
+    storms.apply(accepted_entry(1, failed(30)))
+    assert [alert.transition for alert in now_alerts(storms)] == ["opened"]

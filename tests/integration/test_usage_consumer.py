@@ -1,0 +1,69 @@
+"""The light records of the hot path say what aiokafka's own say."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.consumer import fetcher
+
+from schemas.topics import USAGE
+from streams.kafka import consumer
+from streams.settings import Settings
+from streams.usage_consumer import Record, usage_consumer
+from tests.support.stores import running_stores
+
+pytestmark = pytest.mark.slow
+
+TP = TopicPartition(USAGE, 0)
+
+
+async def test_light_records_equal_aiokafkas_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetcher, "PartitionRecords", fetcher.PartitionRecords)
+    async with running_stores(tmp_path, usage_partitions=1) as settings:
+        await write(settings)
+        own = await read(consumer(settings))
+        light = await read(usage_consumer(settings, "light"))
+    assert len(own) == 300
+    assert all(isinstance(record, ConsumerRecord) for record in own)
+    assert all(isinstance(record, Record) for record in light)
+    assert [
+        (r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in own
+    ] == [(r.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in light]
+
+
+async def write(settings: Settings) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, compression_type="gzip")
+    await producer.start()
+    try:
+        sent = [
+            await producer.send(
+                USAGE,
+                None if number % 50 == 1 else b"value %d" % number,
+                key=None if number % 3 == 0 else b"key",
+                timestamp_ms=1_700_000_000_000 + number,
+                headers=[("a", b"1"), ("a", b"2")] if number % 7 == 0 else None,
+            )
+            for number in range(300)
+        ]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+async def read(reader: object) -> list[Record]:
+    await reader.start()
+    try:
+        reader.assign([TP])
+        await reader.seek_to_beginning(TP)
+        records: list[Record] = []
+        while len(records) < 300:
+            for batch in (await reader.getmany(timeout_ms=500)).values():
+                records += batch
+    finally:
+        await reader.stop()
+    return records
