@@ -29,7 +29,9 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
-class _LightRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
+class LightRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
+    """What a fetch has brought of one partition, as `Record`s."""
+
     def _consumer_record(self, tp: Any, record: Any) -> Record:
         return Record(
             tp.partition,
@@ -47,5 +49,5 @@ def usage_consumer(settings: Settings, group: str) -> AIOKafkaConsumer:
     aiokafka's fetcher looks the class of its records up in its module: from now on every consumer
     of this process has them. So it is for processes that read usage, and nothing else.
     """
-    fetcher.PartitionRecords = _LightRecords
+    fetcher.PartitionRecords = LightRecords
     return consumer(settings, group=group)

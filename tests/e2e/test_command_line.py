@@ -149,11 +149,9 @@ def test_a_bad_roster_is_refused_before_anything_is_sent(run):
     ("name", "value", "says"),
     [
         ("KAFKA", "kafka", "host:port"),
-        ("CLICKHOUSE", "clickhouse:8123", "http://host:port"),
         ("USAGE_PARTITIONS", "many", "integer"),
         ("BATCH_LINGER_MS", "1", "10"),
         ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING or ERROR"),
-        ("WEBHOOK", "hooks.example", "http://host:port"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_variable(run, monkeypatch, name, value, says):
@@ -162,6 +160,17 @@ def test_a_bad_setting_is_named_with_its_variable(run, monkeypatch, name, value,
     line = one_line(lines)
     assert code == 2
     assert [part for part in (PREFIX + name, says, value) if part not in line] == [], line
+
+
+@pytest.mark.parametrize("name", ["CLICKHOUSE", "WEBHOOK", "SCHEMA_REGISTRY"])
+def test_a_bad_address_is_named_and_not_repeated_as_it_may_hold_a_secret(run, monkeypatch, name):
+    monkeypatch.setenv(PREFIX + name, "hunter2.example:8123")
+    code, lines, _ = run("sql", "SELECT 1")
+    line = one_line(lines)
+    assert code == 2
+    assert PREFIX + name in line
+    assert "http://host:port" in line
+    assert "hunter2" not in line
 
 
 def test_a_webhook_without_its_secret_is_refused(run, monkeypatch):
