@@ -21,7 +21,7 @@ from benchmarks.run import NAMES, measure_once
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON here.")
-@click.option("--events", default=400_000, show_default=True, type=click.IntRange(min=1000))
+@click.option("--events", default=800_000, show_default=True, type=click.IntRange(min=1000))
 @click.option("--faust-events", default=10_000, show_default=True, type=click.IntRange(min=1000))
 @click.option("--repeat", default=3, show_default=True, type=click.IntRange(min=1))
 @click.option("--only", "only", multiple=True, type=click.Choice(NAMES), help="May be repeated.")

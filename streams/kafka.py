@@ -24,15 +24,20 @@ ENTRY_ROOM = 262_144
 """What headers and framing add to the largest journal entry."""
 
 
-def consumer(settings: Settings, *topics: str, group: str | None = None) -> AIOKafkaConsumer:
-    """A consumer that commits only what it is told to, and starts at the beginning."""
+def consumer(
+    settings: Settings, *topics: str, group: str | None = None, patience: int = 1
+) -> AIOKafkaConsumer:
+    """A consumer that commits only what it is told to, and starts at the beginning.
+
+    ``patience``: how many times the settings' fetch wait it may take, where nobody waits for it.
+    """
     return AIOKafkaConsumer(
         *topics,
         bootstrap_servers=settings.kafka,
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=settings.fetch_max_wait_ms,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms * patience,
         max_partition_fetch_bytes=FETCH_BYTES,
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_interval_ms=settings.session_timeout_ms // 4,

@@ -28,6 +28,8 @@ from streams.stores import clickhouse
 log = logging.getLogger(__name__)
 
 GROUP = "spendstream-ledger"
+PATIENCE = 3
+"""SQL may be a fraction of a second behind the alerts; an idle sink asks the broker less often."""
 ENTRIES_PER_POLL = 20
 """An entry may hold a megabyte: what is fetched ahead stays bounded."""
 
@@ -46,7 +48,7 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
         connection = clickhouse(self._settings)
         self._ledger = Ledger(connection, f"{cluster}/{JOURNAL}")
-        self._consumer = consumer(self._settings, group=GROUP)
+        self._consumer = consumer(self._settings, group=GROUP, patience=PATIENCE)
         await persist("joining the ledger sinks", self._consumer.start, stop)
         self._consumer.subscribe([JOURNAL], listener=self)
         try:
