@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def cut(draw: st.DrawFn, given_rows: Sequence[Row]) -> list[list[Row]]:
 restart_points = st.sets(st.integers(0, 9))
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(rows(least=0), max_size=12).flatmap(lambda r: st.tuples(cut(r), cut(r))), st.data())
 async def test_order_partition_and_restarts_change_no_transition(cuts, data):
@@ -92,6 +94,7 @@ async def test_order_partition_and_restarts_change_no_transition(cuts, data):
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(rows(least=-6), max_size=12).flatmap(cut), restart_points)
 async def test_with_voids_too_whatever_is_reached_at_the_end_was_announced(parts, restarts):

@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 import polars as pl
+import pytest
 from fastavro import schemaless_writer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -67,6 +68,7 @@ def test_an_event_comes_back_from_each_framing(events):
     assert (len(accepted), refusals) == (len(values), {})
 
 
+@pytest.mark.slow
 @settings(laws, max_examples=120)
 @given(st.lists(broken_bytes(st.sampled_from(SMALL)), min_size=1, max_size=12))
 def test_broken_bytes_are_judged_alike_and_their_neighbours_live(broken):
@@ -82,6 +84,7 @@ def test_noise_behind_a_good_start_is_judged_alike(noise, start):
     assert {0, len(noise) + 1} <= set(accepted)
 
 
+@pytest.mark.slow
 @laws
 @given(st.lists(fields_near_the_rules(), min_size=1, max_size=6))
 def test_the_columns_let_nothing_through_that_the_model_refuses(events):

@@ -227,6 +227,7 @@ class ForgetsWhatItWasGiven(Fence):
         super().__init__(given, since=since)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "broken", [AcceptsWhateverIsNew, AcceptsWhatOverlaps, ForgetsWhatItWasGiven]
 )

@@ -38,6 +38,7 @@ def cost(event: UsageEvent) -> Decimal:
     ).total_price
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "seed"), [(30, 0), (60, 0), (60, 1)])
 def test_budgets_are_crossed_at_the_same_points_of_a_run_of_any_length(
     seconds: int, seed: int
@@ -73,6 +74,7 @@ def test_a_seed_and_a_start_make_one_run() -> None:
     assert ids.isdisjoint(event.event_id for event in later)
 
 
+@pytest.mark.slow
 def test_events_lie_in_their_tick_in_order_and_travel_unchanged() -> None:
     ticks = run(30)
     assert len(ticks) == 300

@@ -197,6 +197,7 @@ def test_the_azure_trace_is_metered_to_the_last_token() -> None:
     assert decoded.events["cache_read_tokens"].null_count() == 19_366, "unknown, not zero"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MOONCAKE.exists(), reason="the shared traces are not here")
 def test_the_mooncake_trace_is_metered_to_the_last_token() -> None:
     prompt = answer = cached = 0
