@@ -17,10 +17,11 @@ from rich.console import Console
 from schemas.topics import DEAD_LETTERS, TOPICS
 from sinks.clickhouse import ClickHouse, ClickHouseError
 from sinks.migrate import migrations
-from streams.cli.options import command_settings, connection_options
+from streams.cli.options import connection_options
 from streams.kafka import consumer, end_offsets
 from streams.settings import Settings
 from streams.stack.backlog import backlog, guard_state
+from streams.stack.run_file import settings_for
 from streams.stores import clickhouse as connect
 
 Level = Literal["ok", "notice", "bad"]
@@ -50,7 +51,7 @@ def doctor(as_json: bool, folder: Path, kafka: str | None, clickhouse: str | Non
 
     Exit code 1 where something is bad. Secrets are never shown.
     """
-    settings = command_settings(folder, kafka=kafka, clickhouse=clickhouse)
+    settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse)
     findings = list(_clickhouse_findings(settings)) + asyncio.run(_stage_findings(settings))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))

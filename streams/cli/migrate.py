@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from sinks.migrate import migrate as migrate_tables
-from streams.cli.options import command_settings, connection_options, run
+from streams.cli.options import connection_options, run
 from streams.kafka import ensure_topics
+from streams.stack.run_file import settings_for
 from streams.stores import clickhouse as connect
 
 
@@ -19,7 +20,7 @@ def migrate(folder: Path, kafka: str | None, clickhouse: str | None) -> None:
 
     spendstream migrate --kafka kafka:9092 --clickhouse http://clickhouse:8123
     """
-    settings = command_settings(folder, kafka=kafka, clickhouse=clickhouse)
+    settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse)
     connection = connect(settings)
     try:
         applied = migrate_tables(connection, settings.clickhouse_cluster)

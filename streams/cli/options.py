@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import SpendstreamError
 from streams.settings import Settings
-from streams.stack.run_file import settings_for
 
 T = TypeVar("T")
 
@@ -38,11 +37,6 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
-
-
-def command_settings(folder: Path, **flags: object) -> Settings:
-    """Settings by flag, environment, the stack that runs from the folder, or default."""
-    return settings_for(folder, **flags)
 
 
 def run(settings: Settings, body: Coroutine[Any, Any, T]) -> T:

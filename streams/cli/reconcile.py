@@ -12,12 +12,13 @@ import click
 from schemas.errors import SpendstreamError
 from sinks.clickhouse import ClickHouse
 from sinks.ledger import Ledger
-from streams.cli.options import command_settings, connection_options
+from streams.cli.options import connection_options
 from streams.guard.money import usd
 from streams.reconcile import Reconciliation
 from streams.reconcile import reconcile as compare
 from streams.settings import Settings
 from streams.stack.backlog import guard_state
+from streams.stack.run_file import settings_for
 from streams.stores import clickhouse as connect
 
 LEDGER_SECONDS = 20.0
@@ -37,7 +38,7 @@ def reconcile(as_json: bool, folder: Path, kafka: str | None, clickhouse: str | 
 
     Prints every difference; exit code 1 where there is one. Exact while events flow.
     """
-    settings = command_settings(folder, kafka=kafka, clickhouse=clickhouse)
+    settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse)
     verdict = reconciliation(settings)
     if as_json:
         click.echo(json.dumps(as_document(verdict)))

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schemas.errors import SpendstreamError
-from streams.cli.options import command_settings, connection_options, run
+from streams.cli.options import connection_options, run
 from streams.settings import Settings
 from streams.stack.backlog import wait_until_empty
+from streams.stack.run_file import settings_for
 from streams.traffic.mooncake import DEFAULT_START
 from streams.traffic.pace import checked_speed
 from streams.traffic.publish import publish, usage_producer
@@ -69,7 +70,7 @@ def replay(
 
         spendstream replay azure_llm_2023_conv.csv --format azure-trace --speed 0
     """
-    settings = command_settings(folder, kafka=kafka, clickhouse=clickhouse)
+    settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse)
     begin = DEFAULT_START if start is None else start.replace(tzinfo=UTC)
     pace = checked_speed(speed)
     records = read_trace(file, trace_format, load_roster(roster), start=begin)

@@ -14,7 +14,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streams.cli.options import command_settings, connection_options
+from streams.cli.options import connection_options
+from streams.stack.run_file import settings_for
 from streams.stores import clickhouse as connect
 
 
@@ -37,7 +38,7 @@ def sql(
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: choose one")
-    settings = command_settings(folder, kafka=kafka, clickhouse=clickhouse)
+    settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse)
     connection = connect(settings)
     try:
         names, rows = connection.query_columns(statement)

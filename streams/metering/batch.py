@@ -99,7 +99,7 @@ def meter_batch(
             source=span.source,
             partition=span.partition,
             start=span.start,
-            through=span.records[-1].offset if span.records else span.start + span.lost - 1,
+            through=span.records[-1].offset,
             lost=span.lost,
         )
         for span in spans

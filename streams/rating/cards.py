@@ -144,9 +144,8 @@ def _within(limit: int, values: Sequence[Fraction | None], unit: Unit) -> None:
     scale = _PICO_PER_TOKEN if unit == "USD per million tokens" else _PICO_PER_USD
     for value in values:
         if value is not None and not 0 <= value <= limit:
-            raise ValueError(
-                f"a price of {float(value / scale):g} {unit} is outside 0 to {limit // scale}"
-            )
+            price = Decimal(value.numerator) / Decimal(value.denominator * scale)
+            raise ValueError(f"a price of {price:.6g} {unit} is outside 0 to {limit // scale}")
 
 
 def _denominator(values: Sequence[Fraction | None]) -> int:
