@@ -16,7 +16,7 @@ from pathlib import Path
 from aiokafka.structs import ConsumerRecord
 
 from benchmarks.broker import Rate
-from schemas.journal import decode_headers
+from schemas.journal import decode_entry
 from streams.journal.tail import JOURNAL_PARTITION
 from streams.kafka import consumer
 from streams.stack.stack import Stack
@@ -76,5 +76,5 @@ async def _when_covered(stack: Stack, count: int) -> float:
 
 
 def _offsets(record: ConsumerRecord) -> int:
-    _, ranges = decode_headers(record.headers)
-    return sum(covered.through - covered.start + 1 for covered in ranges)
+    entry = decode_entry(record.headers, record.value)
+    return sum(covered.through - covered.start + 1 for covered in entry.ranges)

@@ -1,7 +1,10 @@
-"""The spend journal's entries: ranges in the headers, rated and rolled-up rows as the payload.
+"""The spend journal's entries: what they cover in the headers, rated and rolled-up rows as payload.
 
 A row is one minute of event time, one source partition and one attribution. The payload is an Arrow
 IPC stream (zstd). It is internal: whoever wants spend reads ClickHouse.
+
+A usage entry says which offsets its rows come from. An adjustment corrects what was counted before:
+its rows are added, and may be negative.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ KIND_HEADER = "spendstream.kind"
 VERSION_HEADER = "spendstream.version"
 WRITER_HEADER = "spendstream.writer"
 RANGES_HEADER = "spendstream.ranges"
+ADJUSTMENT_HEADER = "spendstream.adjustment"
 
 DIMENSIONS: dict[str, pa.DataType] = {
     "department": pa.string(),
@@ -71,8 +75,8 @@ ROW_SCHEMA = pa.schema(
 """``calls`` and tokens are negative where a void takes them back; an unknown ``cost`` is null."""
 
 
-class BadEntry(SpendstreamError):
-    """A journal record that is no entry of a version that this program knows."""
+class UnknownEntry(SpendstreamError):
+    """A journal entry of a kind or version that this program does not know: it must not go on."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -116,13 +120,41 @@ class Range(BaseModel):
 _RANGES = TypeAdapter(tuple[Range, ...])
 
 
+class Adjustment(BaseModel):
+    """A correction of what the offsets ``start`` to ``through`` of a partition were counted as.
+
+    It counts once per ``adjustment_id``, however often it is appended. ``reason``: what kind of
+    correction (`reconciliation`); ``note``: for the reader of the ledger.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    adjustment_id: str
+    reason: str
+    source: str
+    partition: int
+    start: int
+    through: int
+    note: str = ""
+
+    @property
+    def key(self) -> SourcePartition:
+        """The partition whose figures it corrects."""
+        return SourcePartition(self.source, self.partition)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry: who wrote it, what it covers, its rows (`ROW_SCHEMA`)."""
+    """One entry: who wrote it, what it covers or adjusts, its rows (`ROW_SCHEMA`).
+
+    ``damage`` says why a record cannot be read; it covers nothing then, for every reader alike.
+    """
 
     writer: str
     ranges: tuple[Range, ...]
     rows: pa.Table
+    adjustment: Adjustment | None = None
+    damage: str = ""
 
     def rows_of(self, accepted: Iterable[Range]) -> pa.Table:
         """The rows that belong to the ranges that a reader accepted."""
@@ -131,6 +163,22 @@ class Entry:
             return self.rows
         mask = pl.Series(self.rows["partition"]).is_in(sorted(partitions))
         return self.rows.filter(mask.to_arrow())
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What of one entry counts: its accepted ranges or its adjustment, and the rows of these."""
+
+    ranges: tuple[Range, ...]
+    adjustment: Adjustment | None
+    rows: pa.Table
+
+    @property
+    def source(self) -> str:
+        """Where the counted rows came from; an entry has one source. Empty where nothing counts."""
+        if self.adjustment is not None:
+            return self.adjustment.source
+        return self.ranges[0].source if self.ranges else ""
 
 
 def encode_rows(rows: pa.Table) -> bytes:
@@ -145,46 +193,66 @@ def encode_rows(rows: pa.Table) -> bytes:
 def entry_headers(writer: str, ranges: Sequence[Range]) -> list[tuple[str, bytes]]:
     """The headers of a usage entry."""
     return [
-        (KIND_HEADER, b"usage"),
-        (VERSION_HEADER, str(JOURNAL_VERSION).encode()),
-        (WRITER_HEADER, writer.encode()),
+        *_headers("usage", writer),
         (RANGES_HEADER, _RANGES.dump_json(tuple(ranges), exclude_defaults=True)),
     ]
 
 
-def decode_headers(headers: Iterable[tuple[str, bytes]]) -> tuple[str, tuple[Range, ...]]:
-    """Writer and ranges of an entry, without reading its rows. Raises BadEntry.
+def adjustment_headers(writer: str, adjustment: Adjustment) -> list[tuple[str, bytes]]:
+    """The headers of an adjustment."""
+    return [
+        *_headers("adjustment", writer),
+        (ADJUSTMENT_HEADER, adjustment.model_dump_json().encode()),
+    ]
 
-    A record without our headers is somebody's mistake: it covers nothing, for every reader alike.
-    """
-    known: Mapping[str, bytes] = dict(headers)
-    if KIND_HEADER not in known:
-        log.error("a record on the journal is no entry, and is passed over")
-        return "", ()
-    kind, version = known.get(KIND_HEADER), known.get(VERSION_HEADER)
-    if kind != b"usage" or version != str(JOURNAL_VERSION).encode():
-        raise BadEntry(
-            f"journal entry of kind {kind!r}, version {version!r}; this program reads usage, "
-            f"version {JOURNAL_VERSION}: is it older than the meter?"
-        )
-    try:
-        return known[WRITER_HEADER].decode(), _RANGES.validate_json(known[RANGES_HEADER])
-    except (KeyError, ValueError) as error:
-        raise BadEntry(f"journal entry with unreadable headers: {error}") from error
+
+def _headers(kind: str, writer: str) -> list[tuple[str, bytes]]:
+    return [
+        (KIND_HEADER, kind.encode()),
+        (VERSION_HEADER, str(JOURNAL_VERSION).encode()),
+        (WRITER_HEADER, writer.encode()),
+    ]
 
 
 def decode_entry(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Entry:
-    """Read an entry. Raises BadEntry."""
-    writer, ranges = decode_headers(headers)
-    if not ranges:
-        return Entry(writer=writer, ranges=(), rows=ROW_SCHEMA.empty_table())
+    """Read an entry. Raises UnknownEntry for one of a newer program.
+
+    What cannot be read (a record of somebody else's, broken headers, broken rows) covers nothing.
+    Every reader decides so from the record alone, hence alike; who wrote it sees that nothing of
+    it was accepted, and appends anew. So one bad record does not hold up the others.
+    """
+    known: Mapping[str, bytes] = dict(headers)
+    if KIND_HEADER not in known:
+        return _damaged("it is no entry of ours")
+    kind, version = known[KIND_HEADER], known.get(VERSION_HEADER)
+    if kind not in {b"usage", b"adjustment"} or version != str(JOURNAL_VERSION).encode():
+        raise UnknownEntry(
+            f"journal entry of kind {kind!r}, version {version!r}; this program reads usage and "
+            f"adjustments, version {JOURNAL_VERSION}: is it older than what wrote it?"
+        )
+    try:
+        writer = known[WRITER_HEADER].decode()
+        ranges: tuple[Range, ...] = ()
+        adjustment = None
+        if kind == b"usage":
+            ranges = _RANGES.validate_json(known[RANGES_HEADER])
+        else:
+            adjustment = Adjustment.model_validate_json(known[ADJUSTMENT_HEADER])
+    except (KeyError, ValueError) as error:
+        return _damaged(f"its headers cannot be read: {error}")
     try:
         rows = pa.ipc.open_stream(value or b"").read_all()
     except (ValueError, OSError) as error:  # Arrow raises the latter for what is cut short
-        raise BadEntry(f"journal entry whose rows cannot be read: {error}") from error
+        return _damaged(f"its rows cannot be read: {error}")
     if not rows.schema.equals(ROW_SCHEMA):
-        raise BadEntry("journal entry whose rows do not have the columns of its version")
-    return Entry(writer=writer, ranges=ranges, rows=rows)
+        return _damaged("its rows do not have the columns of its version")
+    return Entry(writer=writer, ranges=ranges, rows=rows, adjustment=adjustment)
+
+
+def _damaged(reason: str) -> Entry:
+    reason = " ".join(reason.split())
+    log.error("a record on the journal is passed over: %s", reason)
+    return Entry(writer="", ranges=(), rows=ROW_SCHEMA.empty_table(), damage=reason)
 
 
 def pico_to_money(pico: pa.Array) -> pa.Array:

@@ -6,7 +6,7 @@ The Avro files in ``schemas/avro`` say how it travels; this model says what is v
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, Self
 
@@ -31,6 +31,10 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Before this no model was billed by the token: a time below it is a unit mistake (s for ms)."""
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 """Beyond it ClickHouse's DateTime ends soon, and so does any price book."""
+FUTURE_LIMIT = timedelta(minutes=10)
+"""An event that happened later than its record was appended, by more than this, is refused: a clock
+is wrong, and a budget of next month would be charged. Part of the contract rather than a setting,
+so that every reader of a record decides alike, today and when it is read again."""
 MAX_TEXT = 1024
 """Longest text field, characters: a prompt put into a field by mistake is refused, not stored."""
 MAX_LONG = 2**63 - 1

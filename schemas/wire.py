@@ -33,6 +33,8 @@ CONFLUENT_MAGIC = b"\x00"
 CONFLUENT_HEADER = 5
 SINGLE_OBJECT_MAGIC = b"\xc3\x01"
 SINGLE_OBJECT_HEADER = 10
+MAX_EVENT_BYTES = 262_144
+"""Largest record value that is decoded: all fields at their longest, and as much again for tags."""
 _JSON_STARTS = frozenset(b"{ \t\r\n")
 
 SchemaLookup = Callable[[int], AvroSchema | None]
@@ -58,6 +60,12 @@ def framing_of(value: bytes | None, lookup: SchemaLookup) -> Framing:
     """Read the framing. Raises InvalidEvent where there is none that is known."""
     if not value:
         raise InvalidEvent("empty_value", "the record has no value; a usage event was expected")
+    if len(value) > MAX_EVENT_BYTES:
+        raise InvalidEvent(
+            "event_too_large",
+            f"the record has {len(value):,} bytes; a usage event has at most {MAX_EVENT_BYTES:,}, "
+            "and no prompt in it",
+        )
     if value[:2] == SINGLE_OBJECT_MAGIC:
         mark = value[2:SINGLE_OBJECT_HEADER]
         schema = usage_schema_by_fingerprint(mark)

@@ -35,9 +35,13 @@ class AsOf:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What one journal entry adds: its accepted ranges, and their rows (`ROW_SCHEMA`)."""
+    """What one journal entry adds: its accepted ranges, and the rows that count (`ROW_SCHEMA`).
+
+    An adjustment has rows and no ranges. All rows came from one ``source``.
+    """
 
     at: AsOf
+    source: str
     ranges: tuple[Range, ...]
     rows: pl.DataFrame
 

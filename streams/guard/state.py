@@ -41,11 +41,11 @@ class Follower:
         if position <= self.at.position:
             return []
         entry = decode_entry(headers, value)
-        accepted = self.fence.accepted(entry.ranges, position)
+        counted = self.fence.counted(entry, position)
         self.at = AsOf(self.at.journal, position)
-        if accepted:
-            rows = pl.DataFrame(entry.rows_of(accepted))
-            self.concern.apply(Accepted(self.at, accepted, rows))
+        if counted.source:
+            rows = pl.DataFrame(counted.rows)
+            self.concern.apply(Accepted(self.at, counted.source, counted.ranges, rows))
         return self.due()
 
     def due(self) -> list[Alert]:
@@ -87,7 +87,10 @@ async def load_followers(
             concern.load(clickhouse, at)
 
     await asyncio.to_thread(load)
-    return [Follower(concern, Fence(marks, since=at.position), at) for concern in concerns]
+    return [
+        Follower(concern, Fence(marks, progress.adjusted, since=at.position), at)
+        for concern in concerns
+    ]
 
 
 async def compare(follower: Follower, clickhouse: ClickHouse) -> Drift | None:

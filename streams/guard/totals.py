@@ -50,9 +50,8 @@ class Totals:
             if covered.lost:
                 self._losses[covered.key, covered.start] = covered.lost
         sums = entry.rows.group_by("partition").agg(pl.col("calls").sum(), pl.col("cost").sum())
-        by_partition = {covered.partition: covered.key for covered in entry.ranges}
         for partition, calls, cost in sums.iter_rows():
-            key = by_partition[partition]
+            key = SourcePartition(entry.source, partition)
             self.calls[key] = self.calls.get(key, 0) + calls
             self.cost[key] = self.cost.get(key, 0) + pico(cost)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.errors import SpendstreamError
-from schemas.journal import Range, SourcePartition, decode_headers
+from schemas.journal import Range, SourcePartition, decode_entry
 from schemas.topics import JOURNAL
 from streams.journal.fence import Fence, Mark
 from streams.kafka import consumer, end_offsets
@@ -27,7 +27,7 @@ class JournalTruncated(SpendstreamError):
 class JournalTail:
     """Follows the journal for a writer: which of its own ranges were accepted, what is next.
 
-    Reads only headers. `start` begins anew from given marks; `verdict` waits for one's own entry.
+    `start` begins anew from given marks; `verdict` waits for one's own entry.
     """
 
     def __init__(self, settings: Settings, writer: str) -> None:
@@ -66,7 +66,8 @@ class JournalTail:
     async def verdict(self, position: int) -> tuple[Range, ...]:
         """Those ranges of one's own entry at this position that were accepted."""
         await self._wait_for(position)
-        accepted = self._verdicts[position]
+        # An entry that nobody can read has no writer, and is accepted by nobody.
+        accepted = self._verdicts.get(position, ())
         # Older ones are copies whose acknowledgement was lost: nobody will ask for them.
         self._verdicts = {at: v for at, v in self._verdicts.items() if at > position}
         return accepted
@@ -99,9 +100,10 @@ class JournalTail:
             while True:
                 batches = await source.getmany(timeout_ms=1000)
                 for record in batches.get(JOURNAL_PARTITION, ()):
-                    writer, ranges = decode_headers(record.headers)
-                    accepted = self._fence.accepted(ranges, record.offset)
-                    if writer == self._writer:
+                    # With its rows: whether an entry can be read is part of whether it counts.
+                    entry = decode_entry(record.headers, record.value)
+                    accepted = self._fence.accepted(entry.ranges, record.offset)
+                    if entry.writer == self._writer:
                         self._verdicts[record.offset] = accepted
                     self._reached = record.offset
                 async with self._progress:

@@ -18,7 +18,7 @@ from schemas.topics import USAGE
 from schemas.wire import SchemaLookup
 from sinks.archive import Archive
 from streams.kafka import cluster_id
-from streams.metering.batch import decoded_records
+from streams.metering.events import decoded_records
 from streams.rating.pricebook import PriceBook
 from streams.settings import Settings
 from streams.stage import persist

@@ -87,7 +87,7 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         if JOURNAL_PARTITION not in self._consumer.assignment():
             return
         marks = {key: Mark(following, at) for key, (following, at) in progress.marks.items()}
-        self._fence = Fence(marks, since=progress.position)
+        self._fence = Fence(marks, progress.adjusted, since=progress.position)
         self._consumer.seek(JOURNAL_PARTITION, first)
         log.info("landing the journal from entry %d", first)
 
@@ -96,8 +96,7 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     ) -> None:
         for record in records:
             entry = decode_entry(record.headers, record.value)
-            accepted = fence.accepted(entry.ranges, record.offset)
-            rows = entry.rows_of(accepted)
+            counted = fence.counted(entry, record.offset)
             appended = datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
             async def write() -> None:
@@ -105,8 +104,7 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                     self._ledger.write,
                     record.offset,  # noqa: B023 - awaited in this turn
                     entry.ranges,  # noqa: B023
-                    accepted,  # noqa: B023
-                    rows,  # noqa: B023
+                    counted,  # noqa: B023
                     appended,  # noqa: B023
                 )
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
-from schemas.batch import INDEX, decode_batch
+from schemas.batch import INDEX
 from schemas.errors import Refusal
 from schemas.journal import Range, encode_rows
 from schemas.wire import SchemaLookup
 from streams.metering.dedupe import IdWindow
+from streams.metering.events import decoded_records
 from streams.metering.rollup import rollup
 from streams.rating.pricebook import PriceBook
-from streams.rating.rate import rate
 from streams.usage_consumer import Record
 
 
@@ -56,22 +56,6 @@ class Span:
     start: int
     records: Sequence[Record]
     lost: int = 0
-
-
-def decoded_records(
-    records: Sequence[Record], book: PriceBook, lookup: SchemaLookup
-) -> tuple[pl.DataFrame, dict[int, Refusal]]:
-    """Valid events, rated, with ``partition`` and ``offset``; refusals by position in ``records``.
-
-    Raises what ``lookup`` raises when the schema registry cannot be asked.
-    """
-    decoded = decode_batch([record.value for record in records], lookup)
-    index = decoded.events[INDEX]
-    events = decoded.events.with_columns(
-        pl.Series("partition", [r.partition for r in records], dtype=pl.Int32).gather(index),
-        pl.Series("offset", [r.offset for r in records], dtype=pl.Int64).gather(index),
-    )
-    return rate(events, book), decoded.refusals
 
 
 def meter_batch(

@@ -29,6 +29,7 @@ from streams.kafka import Committed, cluster_id, committed, producer
 from streams.metering.batch import Draft, Metered, Span, meter_batch
 from streams.metering.dead_letters import bury_all
 from streams.metering.dedupe import IdWindow
+from streams.metering.events import decoded_records
 from streams.metering.position import known_positions
 from streams.metering.windows import LogWentBack, rebuilt_windows
 from streams.rating.pricebook import PriceBook
@@ -258,7 +259,7 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
                 self._settings,
                 USAGE,
                 following,
-                self._lookup,
+                lambda records: decoded_records(records, self._book, self._lookup),
                 lambda: Archive(connection, self._source).earlier_ids(limit),
             )
         finally:

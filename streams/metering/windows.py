@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+import polars as pl
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.batch import INDEX, decode_batch
-from schemas.errors import SpendstreamError
-from schemas.wire import SchemaLookup
+from schemas.batch import INDEX
+from schemas.errors import Refusal, SpendstreamError
 from streams.kafka import consumer, end_offsets
 from streams.metering.dedupe import IdWindow
 from streams.settings import Settings
+from streams.usage_consumer import Record
+
+Read = Callable[[Sequence[Record]], tuple[pl.DataFrame, dict[int, Refusal]]]
+"""Valid events and refusals of records: `decoded_records` with its prices and schemas."""
 
 
 class LogWentBack(SpendstreamError):
@@ -33,7 +37,7 @@ async def rebuilt_windows(
     settings: Settings,
     topic: str,
     next_offsets: Mapping[int, int],
-    lookup: SchemaLookup,
+    read: Read,
     earlier_ids: Callable[[], Collection[str]],
 ) -> dict[int, IdWindow]:
     """Windows as they stand before each partition's next offset. Raises LogWentBack.
@@ -61,7 +65,7 @@ async def rebuilt_windows(
             reader.seek(tp, min(max(beginning, starts[tp.partition]), following))
         while pending := [tp for tp, n in wanted.items() if await reader.position(tp) < n]:
             reader.pause(*(wanted.keys() - set(pending)))
-            await _read_some(reader, wanted, windows, lookup)
+            await _read_some(reader, wanted, windows, read)
     finally:
         await reader.stop()
     return windows
@@ -71,15 +75,15 @@ async def _read_some(
     reader: AIOKafkaConsumer,
     wanted: Mapping[TopicPartition, int],
     windows: Mapping[int, IdWindow],
-    lookup: SchemaLookup,
+    read: Read,
 ) -> None:
     batches = await reader.getmany(timeout_ms=500, max_records=50_000)
     for tp, batch in batches.items():
         records = [record for record in batch if record.offset < wanted[tp]]
-        decoded = await asyncio.to_thread(decode_batch, [r.value for r in records], lookup)
-        index = decoded.events[INDEX].to_list()
+        events, _ = await asyncio.to_thread(read, records)
+        index = events[INDEX].to_list()
         windows[tp.partition].observe(
             [records[i].offset for i in index],
-            decoded.events["event_id"].to_list(),
+            events["event_id"].to_list(),
             [hash(records[i].value) for i in index],
         )

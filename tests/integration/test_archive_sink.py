@@ -12,7 +12,7 @@ from schemas.usage import UsageEvent
 from schemas.wire import encode_json, no_registry
 from sinks.archive import Archive
 from streams.landing.archive import archive_rows
-from streams.metering.batch import decoded_records
+from streams.metering.events import decoded_records
 from streams.rating.pricebook import PriceBook
 from tests.support.events import call
 from tests.support.records import Record

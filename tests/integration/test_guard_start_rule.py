@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.journal import encode_rows, entry_headers
+from schemas.journal import Counted, encode_rows, entry_headers
 from sinks.clickhouse import ClickHouse
 from sinks.ledger import Ledger
 from streams.guard.state import compare, load_followers
@@ -29,7 +29,7 @@ def write(clickhouse, first: int, last: int) -> None:
     ledger = Ledger(clickhouse, JOURNAL)
     for position, (covered, rows) in enumerate(entries()):
         if first <= position < last:
-            ledger.write(position, (covered,), (covered,), rows, NOON)
+            ledger.write(position, (covered,), Counted((covered,), None, rows), NOON)
 
 
 async def loaded(clickhouse, committed: int = 0):

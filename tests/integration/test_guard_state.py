@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from schemas.batch import events_frame
-from schemas.journal import Range
+from schemas.journal import Counted, Range
 from schemas.usage import UsageEvent
 from sinks.clickhouse import ClickHouse
 from sinks.ledger import Ledger
@@ -112,11 +112,12 @@ def write_all(connection: ClickHouse) -> None:
     other = Ledger(connection, "earlier/llm.spend")
     for entry in entries():
         at = datetime.now(UTC)
-        ledger.write(entry.position, [entry.covered], [entry.covered], entry.rows, at)
+        counted = Counted((entry.covered,), None, entry.rows)
+        ledger.write(entry.position, [entry.covered], counted, at)
     first = next(entries())
     # What an earlier journal holds counts in full, whatever its positions are.
     earlier = first.covered.model_copy(update={"source": "earlier/llm.usage"})
-    other.write(1000, [earlier], [earlier], first.rows, datetime.now(UTC))
+    other.write(1000, [earlier], Counted((earlier,), None, first.rows), datetime.now(UTC))
 
 
 def compare_at_every_position(connection: ClickHouse, zone: str) -> None:
@@ -128,7 +129,7 @@ def compare_at_every_position(connection: ClickHouse, zone: str) -> None:
     for entry in entries():
         at = AsOf(JOURNAL, entry.position)
         for concern, loaded in zip(live, concerns(zone), strict=True):
-            concern.apply(Accepted(at, (entry.covered,), pl.DataFrame(entry.rows)))
+            concern.apply(Accepted(at, SOURCE, (entry.covered,), pl.DataFrame(entry.rows)))
             loaded.load(connection, at)
             assert concern.counters() == loaded.counters(), (zone, entry.position, concern.name)
             opened = {t for t in transitions(concern, at) if t.endswith("opened")}

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from schemas.journal import SourcePartition
+from schemas.journal import Counted, SourcePartition
 from schemas.usage import UsageEvent
 from schemas.wire import encode_json, no_registry
 from sinks.archive import Archive
 from sinks.ledger import Ledger
 from streams.landing.archive import archive_rows
-from streams.metering.batch import Span, decoded_records, meter_batch
+from streams.metering.batch import Span, meter_batch
 from streams.metering.dedupe import IdWindow
+from streams.metering.events import decoded_records
 from streams.rating.pricebook import PriceBook
 from streams.reconcile import reconcile
 from tests.support.events import call
@@ -55,7 +56,8 @@ class Pipeline:
         metered = meter_batch([span], self.windows, self.book, no_registry, 900_000)
         for draft in metered.drafts:
             ledger = Ledger(self.clickhouse, JOURNAL)
-            ledger.write(self.position, draft.ranges, draft.ranges, draft.rows, NOON)
+            counted = Counted(draft.ranges, None, draft.rows)
+            ledger.write(self.position, draft.ranges, counted, NOON)
             self.position += 1
 
     def archive(self, records: list[Record]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from schemas.alerts import Alert
-from schemas.journal import SourcePartition
+from schemas.journal import Adjustment, Counted, SourcePartition
 from schemas.usage import UsageEvent
 from schemas.wire import encode, no_registry
 from sinks.alert_log import AlertLog
@@ -24,9 +24,11 @@ from sinks.clickhouse import ClickHouse
 from sinks.ledger import Ledger
 from sinks.migrate import migrate, migrations
 from streams.landing.archive import archive_rows
-from streams.metering.batch import Span, decoded_records, meter_batch
+from streams.metering.batch import Span, meter_batch
 from streams.metering.dedupe import IdWindow
+from streams.metering.events import decoded_records
 from streams.rating.pricebook import PriceBook
+from tests.support.ledger_rows import journal_row, journal_rows
 from tests.support.records import Record
 
 pytestmark = pytest.mark.slow
@@ -105,7 +107,18 @@ def fill(connection: ClickHouse) -> None:
     book = PriceBook.load()
     span = Span(SOURCE, 0, 0, records)
     (draft,) = meter_batch([span], {0: IdWindow(1000)}, book, no_registry, 10**6).drafts
-    Ledger(connection, JOURNAL).write(0, draft.ranges, draft.ranges, draft.rows, datetime.now(UTC))
+    counted = Counted(draft.ranges, None, draft.rows)
+    Ledger(connection, JOURNAL).write(0, draft.ranges, counted, datetime.now(UTC))
+    late = Adjustment(
+        adjustment_id="reconciliation/1",
+        reason="reconciliation",
+        source=SOURCE,
+        partition=0,
+        start=0,
+        through=0,
+    )
+    counted = Counted((), late, journal_rows(journal_row(calls=-1)))
+    Ledger(connection, JOURNAL).write(1, (), counted, datetime.now(UTC))
     archive = Archive(connection, SOURCE)
     events, refusals = decoded_records(records, book, no_registry)
     assert not refusals

@@ -50,4 +50,4 @@ def covering(start: int, through: int, partition: int = 0, **counts: Any) -> Ran
 def accepted_entry(position: int, *rows: dict[str, Any]) -> Accepted:
     """An entry with these rows, all of it accepted, as the guard's concerns get it."""
     frame = pl.DataFrame(journal_rows(*rows))
-    return Accepted(AsOf(JOURNAL, position), (covering(position, position),), frame)
+    return Accepted(AsOf(JOURNAL, position), SOURCE, (covering(position, position),), frame)

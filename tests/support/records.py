@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the meter reads of one record; ``timestamp`` in milliseconds since 1970, UTC."""
+    """What the meter reads of one record; ``timestamp`` in milliseconds since 1970, UTC: the last
+    second of 2099, so that no event is from its future."""
 
     partition: int
     offset: int
     value: bytes | None
     key: bytes | None = None
-    timestamp: int = 1_793_534_400_000
+    timestamp: int = 4_102_444_799_000
     headers: Sequence[tuple[str, bytes]] = ()

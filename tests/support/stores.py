@@ -72,10 +72,10 @@ async def read_journal(settings: Settings) -> Journal:
             for records in (await reader.getmany(timeout_ms=200)).values():
                 for record in records:
                     entry = decode_entry(record.headers, record.value)
-                    taken = fence.accepted(entry.ranges, record.offset)
-                    accepted += taken
-                    dropped += [r for r in entry.ranges if r not in taken]
-                    calls += sum(entry.rows_of(taken)["calls"].to_pylist())
+                    counted = fence.counted(entry, record.offset)
+                    accepted += counted.ranges
+                    dropped += [r for r in entry.ranges if r not in counted.ranges]
+                    calls += sum(counted.rows["calls"].to_pylist())
     finally:
         await reader.stop()
     return Journal(tuple(accepted), tuple(dropped), calls)

@@ -22,6 +22,7 @@ from schemas.topics import (
     SOURCE_HEADER,
 )
 from schemas.wire import decode, framing_of, no_registry
+from streams.metering import events
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
@@ -65,11 +66,11 @@ def test_the_table_of_fields_is_that_of_the_avro_file():
 def test_the_table_of_refusals_has_every_code_of_the_source():
     raised = {
         node.args[0].value
-        for module in (usage, wire)
+        for module in (usage, wire, events)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id in {"InvalidEvent", "PydanticCustomError"}
+        and node.func.id in {"InvalidEvent", "PydanticCustomError", "Refusal"}
         and isinstance(node.args[0], ast.Constant)
     }
     assert first_cells("Refusals") == sorted(raised)

@@ -266,7 +266,7 @@ def test_of_a_thousand_events_with_fifty_bad_ones_950_are_metered_and_50_are_dea
 
 
 def test_a_registry_that_cannot_be_asked_leaves_the_window_as_it_was(book):
-    class Away(Exception):
+    class Away(ConnectionError):
         pass
 
     def away(schema_id: int) -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from schemas.journal import Range, SourcePartition
+from schemas.journal import Adjustment, Entry, Range, SourcePartition
 from streams.journal.fence import Fence, Mark
+from tests.support.ledger_rows import journal_row, journal_rows
 
 SOURCE = "cluster/llm.usage"
 HERE = SourcePartition(SOURCE, 0)
@@ -130,3 +131,42 @@ def test_given_marks_are_copied_and_returned_marks_are_a_copy():
     fence.accept(covered(20, 29), 5)
     assert seen == {HERE: Mark(20, 4)}
     assert fence.marks == {HERE: Mark(30, 5)}
+
+
+def adjustment(name: str, partition: int = 0) -> Entry:
+    rows = journal_rows(journal_row(partition=partition, calls=-1))
+    return Entry(
+        "m",
+        (),
+        rows,
+        Adjustment(
+            adjustment_id=name,
+            reason="reconciliation",
+            source=SOURCE,
+            partition=partition,
+            start=0,
+            through=9,
+        ),
+    )
+
+
+def test_an_adjustment_counts_once_whoever_appends_it_again():
+    fence = Fence()
+    first = fence.counted(adjustment("a"), 3)
+    assert first.source == SOURCE
+    assert first.rows.num_rows == 1
+    for position in (3, 4, 9):
+        again = fence.counted(adjustment("a"), position)
+        assert (again.adjustment, again.rows.num_rows, again.source) == (None, 0, "")
+    assert fence.counted(adjustment("b"), 10).rows.num_rows == 1
+
+
+def test_an_adjustment_that_was_counted_before_the_start_does_not_count_again():
+    fence = Fence({}, ["a"], since=7)
+    assert fence.counted(adjustment("a"), 8).rows.num_rows == 0
+
+
+def test_an_adjustment_moves_no_partition_on():
+    fence = Fence({HERE: Mark(10, 3)}, since=3)
+    fence.counted(adjustment("a"), 4)
+    assert fence.marks == {HERE: Mark(10, 3)}

@@ -14,12 +14,13 @@ from schemas.journal import (
     ROW_SCHEMA,
     VERSION_HEADER,
     WRITER_HEADER,
-    BadEntry,
+    Adjustment,
     Entry,
     Range,
     SourcePartition,
+    UnknownEntry,
+    adjustment_headers,
     decode_entry,
-    decode_headers,
     encode_rows,
     entry_headers,
     money_text,
@@ -84,13 +85,26 @@ def test_an_entry_without_rows_or_ranges_reads_back():
     assert read.rows.schema.equals(ROW_SCHEMA)
 
 
-def test_headers_are_read_without_the_rows():
-    assert decode_headers(entry_headers("m", [FULL])) == ("m", (FULL,))
-
-
 def test_other_headers_do_not_disturb():
     headers = [("traceparent", b"\xff"), *entry_headers("m", [FULL])]
-    assert decode_headers(headers) == ("m", (FULL,))
+    assert decode_entry(headers, encode_rows(rows(3))).ranges == (FULL,)
+
+
+CORRECTION = Adjustment(
+    adjustment_id="reconciliation/1",
+    reason="reconciliation",
+    source=SOURCE,
+    partition=3,
+    start=10,
+    through=29,
+    note="counted twice",
+)
+
+
+def test_an_adjustment_reads_back_as_it_was_written():
+    read = decode_entry(adjustment_headers("me", CORRECTION), encode_rows(rows(3, 3)))
+    assert (read.writer, read.ranges, read.adjustment) == ("me", (), CORRECTION)
+    assert read.rows.equals(rows(3, 3))
 
 
 def changed(name: str, value: bytes | None) -> list[tuple[str, bytes]]:
@@ -102,8 +116,9 @@ def changed(name: str, value: bytes | None) -> list[tuple[str, bytes]]:
 @pytest.mark.parametrize(
     "headers",
     [
-        changed(VERSION_HEADER, b"2"),
-        changed(VERSION_HEADER, None),
+        [],
+        [("traceparent", b"00-1")],
+        changed(KIND_HEADER, None),
         changed(KIND_HEADER, b"adjustment"),
         changed(WRITER_HEADER, None),
         changed(WRITER_HEADER, b"\xff\xfe"),
@@ -115,24 +130,20 @@ def changed(name: str, value: bytes | None) -> list[tuple[str, bytes]]:
         changed(RANGES_HEADER, b'[{"source": "s", "partition": 0, "start": 1, "through": "x"}]'),
     ],
 )
-def test_headers_of_another_version_or_kind_and_broken_ones_are_a_bad_entry(headers):
-    with pytest.raises(BadEntry):
-        decode_headers(headers)
-    with pytest.raises(BadEntry):
-        decode_entry(headers, encode_rows(rows(0)))
-
-
-@pytest.mark.parametrize("headers", [[], [("traceparent", b"00-1")], changed(KIND_HEADER, None)])
-def test_a_record_that_is_no_entry_covers_nothing(headers):
-    assert decode_headers(headers) == ("", ())
-    entry = decode_entry(headers, b"somebody's mistake")
-    assert entry.ranges == ()
+def test_a_record_that_cannot_be_read_covers_nothing_and_says_why(headers):
+    entry = decode_entry(headers, encode_rows(rows(0)))
+    assert (entry.writer, entry.ranges, entry.adjustment) == ("", (), None)
     assert entry.rows.num_rows == 0
+    assert entry.damage
 
 
-def test_a_newer_version_is_named_in_the_error():
-    with pytest.raises(BadEntry, match=r"version b'2'.*older than the meter"):
-        decode_headers(changed(VERSION_HEADER, b"2"))
+@pytest.mark.parametrize(
+    "headers",
+    [changed(VERSION_HEADER, b"2"), changed(VERSION_HEADER, None), changed(KIND_HEADER, b"new")],
+)
+def test_an_entry_of_a_newer_program_stops_an_older_one(headers):
+    with pytest.raises(UnknownEntry, match="older than what wrote it"):
+        decode_entry(headers, encode_rows(rows(0)))
 
 
 GOOD_PAYLOAD = encode_rows(rows(*[0] * 50))
@@ -143,18 +154,23 @@ GOOD_PAYLOAD = encode_rows(rows(*[0] * 50))
     [None, b"", b"garbage", b"\x00" * 64, GOOD_PAYLOAD[:-400], GOOD_PAYLOAD[:100]],
     ids=["none", "empty", "text", "zeros", "cut in the rows", "cut in the schema"],
 )
-def test_a_payload_that_is_no_arrow_stream_is_a_bad_entry(payload):
-    with pytest.raises(BadEntry, match="rows cannot be read"):
-        decode_entry(entry_headers("m", [FULL]), payload)
+@pytest.mark.parametrize(
+    "headers", [entry_headers("m", [FULL]), adjustment_headers("m", CORRECTION)]
+)
+def test_an_entry_whose_payload_is_no_arrow_stream_covers_nothing(headers, payload):
+    entry = decode_entry(headers, payload)
+    assert (entry.writer, entry.ranges, entry.adjustment) == ("", (), None)
+    assert "rows cannot be read" in entry.damage
 
 
-def test_a_payload_with_other_columns_is_a_bad_entry():
+def test_an_entry_whose_payload_has_other_columns_covers_nothing():
     table = pa.table({"partition": pa.array([1], pa.int32())})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    with pytest.raises(BadEntry, match="columns"):
-        decode_entry(entry_headers("m", [FULL]), bytes(sink.getvalue()))
+    entry = decode_entry(entry_headers("m", [FULL]), bytes(sink.getvalue()))
+    assert (entry.writer, entry.ranges) == ("", ())
+    assert "columns" in entry.damage
 
 
 def test_of_a_wholly_accepted_entry_all_rows_count():
