@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint bench lock picture clean
+.PHONY: help setup demo test test-kafka check lint bench chaos docs lock picture clean
 
 help: ## list the tasks
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 # The environment is made from the lock on first use, and again when the lock changes.
 $(READY): requirements.lock pyproject.toml clients/python/pyproject.toml
@@ -28,6 +28,9 @@ test: $(READY) ## everything: linters, types, all tests (minutes)
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 	$(BIN)/python -m pytest -m slow
 
+test-kafka: $(READY) ## the end-to-end tests on Apache Kafka (Java 17 and Maven, or SPENDSTREAM_TEST_KAFKA)
+	$(BIN)/python -m pytest -m slow tests/e2e --broker kafka
+
 check: $(READY) ## the quick part: linters, types, unit and property tests (< 60 s)
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/unit tests/property clients/python/tests
@@ -40,6 +43,14 @@ lint: $(READY) ## ruff and mypy
 bench: $(READY) ## measure throughput side by side; writes bench.json
 	$(BIN)/python -m benchmarks --out bench.json
 
+SECONDS ?= 600
+SEED ?= 1
+chaos: $(READY) ## inject every fault on Apache Kafka and count what is lost or doubled; writes chaos.json
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) --out chaos.json
+
+docs: $(READY) ## write docs/metrics.md from streams/metrics.py
+	$(BIN)/python -m streams.metrics > docs/metrics.md
+
 picture: $(READY) ## draw docs/demo.svg, the picture in the README, from a real demo run
 	$(BIN)/spendstream demo --seconds 60 --picture docs/demo.svg
 
@@ -47,4 +58,4 @@ lock: ## resolve requirements.lock anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev --group build --output-file requirements.lock pyproject.toml clients/python/pyproject.toml
 
 clean: ## remove what the tasks made
-	rm -rf $(VENV) .spendstream .mypy_cache .ruff_cache .pytest_cache build *.egg-info bench.json
+	rm -rf $(VENV) .spendstream .mypy_cache .ruff_cache .pytest_cache .cache build *.egg-info bench.json chaos.json

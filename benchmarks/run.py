@@ -15,7 +15,8 @@ from benchmarks.meter import read_with_meter
 from benchmarks.pipeline import run_pipeline, write_budgets
 from benchmarks.stages import decode_rate, emit_rate, rating_rate, rollup_rate
 from streams.rating.pricebook import PriceBook
-from streams.stack.stack import Ports, Stack
+from streams.stack.ports import Ports
+from streams.stack.stack import Stack
 
 NAMES = ("getmany", "meter", "faust", "pipeline", "decode", "rate", "rollup", "emit")
 ON_ONE_BACKLOG = frozenset({"getmany", "meter", "faust", "emit"})

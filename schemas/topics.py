@@ -11,6 +11,11 @@ JOURNAL = "llm.spend"
 ALERTS = "llm.alerts"
 
 
+APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
+"""Records bear the broker's time in place of their producer's: it judges events from the future,
+says when spend was recorded, and is what retention goes by: a producer with a wrong clock, or one
+that sends old events, would have them removed at once. (The embedded broker keeps the producer's.)
+"""
 DEAD_LETTER_BYTES = 2_097_152
 """Twice what brokers take by default: the largest refused record must fit in with its reason."""
 
@@ -26,14 +31,14 @@ class Topic:
 
 
 TOPICS: tuple[Topic, ...] = (
-    Topic(USAGE, None, "usage events, one per call; key: team"),
+    Topic(USAGE, None, "usage events, one per call; key: team", APPEND_TIME),
     Topic(
         DEAD_LETTERS,
         1,
         "refused events with their reason",
         {"retention.ms": "-1", "max.message.bytes": str(DEAD_LETTER_BYTES)},
     ),
-    Topic(JOURNAL, 1, "the spend journal", {"retention.ms": "-1"}),
+    Topic(JOURNAL, 1, "the spend journal", {"retention.ms": "-1", **APPEND_TIME}),
     Topic(ALERTS, 1, "alert transitions; key: alert id", {"cleanup.policy": "compact"}),
 )
 """The journal has one partition because its order is what every guarantee stands on."""
@@ -46,3 +51,6 @@ DETAIL_HEADER = "spendstream.detail"
 CUT_HEADER = "spendstream.cut"
 """Headers of a dead letter, after those that the record came with: where it came from, and why.
 ``spendstream.cut`` says the size and hash of a value that did not fit and was cut."""
+
+DEAD_LETTER_HEADER = "spendstream.dead_letter"
+"""Header of a usage event that is a dead letter sent again: the letter's id."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from schemas.dead_letters import Letter
 from schemas.journal import SourcePartition
 from sinks.clickhouse import ClickHouse, arrow_table
+from sinks.dead_letters import DeadLetters
 
 _OFFSET_BITS = 48
 """Room for 2.8e14 offsets of a partition beside the rank of its source, in 64 bits."""
@@ -23,9 +26,23 @@ _PROGRESS = pa.schema(
         ("partition", pa.int32()),
         ("start", pa.int64()),
         ("through", pa.int64()),
+        ("lost", pa.int64()),
         ("landed_at", pa.timestamp("ms", "UTC")),
     ]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Offsets of a partition that were read, refused ones included, both ends included.
+
+    The first ``lost`` of them had been removed by retention before they could be read.
+    """
+
+    key: SourcePartition
+    start: int
+    through: int
+    lost: int = 0
 
 
 class Archive:
@@ -74,12 +91,27 @@ class Archive:
         )
         return frozenset(str(event_id) for (event_id,) in rows)
 
-    def write(
-        self, events: pa.Table, spans: Sequence[tuple[SourcePartition, int, int]], rank: int
-    ) -> None:
-        """Write events (columns of the usage frame, `partition`, `offset`, cost), then progress.
+    def places_of(self, event_ids: Sequence[str]) -> dict[str, tuple[str, int, int]]:
+        """Where the events with these ids came from: source, partition, offset. Ask for few."""
+        rows = self._clickhouse.query(
+            "SELECT event_id, source, partition, offset FROM usage_events FINAL "
+            "WHERE event_id IN {ids:Array(String)}",
+            {"ids": list(event_ids)},
+        )
+        return {
+            str(event_id): (source, int(partition), int(offset))
+            for event_id, source, partition, offset in rows
+        }
 
-        ``spans``: partition, first and last offset read, refused ones included.
+    def write(
+        self,
+        events: pa.Table,
+        spans: Sequence[Landed],
+        rank: int,
+        refused: Sequence[Letter] = (),
+    ) -> None:
+        """Write events (columns of the usage frame, `partition`, `offset`, cost) and what was
+        refused, then progress: ``spans``.
         """
         landed = datetime.now(UTC)
         if events.num_rows:
@@ -96,14 +128,17 @@ class Archive:
                 )
             )
             self._clickhouse.insert("usage_events", located)
+        DeadLetters(self._clickhouse).record(refused)
         progress = [
             {
-                "source": key.source,
-                "partition": key.partition,
-                "start": start,
-                "through": through,
+                "source": span.key.source,
+                "partition": span.key.partition,
+                "start": span.start,
+                "through": span.through,
+                "lost": span.lost,
                 "landed_at": landed,
             }
-            for key, start, through in spans
+            for span in spans
         ]
-        self._clickhouse.insert("archive_progress", arrow_table(_PROGRESS, progress))
+        if progress:
+            self._clickhouse.insert("archive_progress", arrow_table(_PROGRESS, progress))

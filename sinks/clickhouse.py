@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
-from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+from clickhouse_connect.driver.exceptions import OperationalError
 
 from schemas.errors import SpendstreamError
 
@@ -22,6 +23,7 @@ class ClickHouseError(SpendstreamError):
 
     ├── ClickHouseUnavailable  it could not be reached, or broke off: try again
     └── ClickHouseRefused      it answered with an error
+        └── ClickHouseDenied   it does not let us in, or is not who it should be
     """
 
 
@@ -31,6 +33,10 @@ class ClickHouseUnavailable(ClickHouseError):
 
 class ClickHouseRefused(ClickHouseError):
     """It answered with an error; the message is its own, first line."""
+
+
+class ClickHouseDenied(ClickHouseRefused):
+    """User, password or certificate are not what they should be, on our side or on its own."""
 
 
 CONNECT_SECONDS = 3
@@ -55,12 +61,23 @@ INSERT_SETTINGS: Mapping[str, Any] = {
 
 
 class ClickHouse:
-    """One connection; threads take turns. Blocking: asyncio code calls it in a thread."""
+    """One connection; threads take turns. Blocking: asyncio code calls it in a thread.
+
+    The certificate behind an ``https`` address is always checked: by ``ca``, a PEM file, or by the
+    system's CAs.
+    """
 
     def __init__(
-        self, url: str, *, user: str = "default", password: str = "", database: str = "default"
+        self,
+        url: str,
+        *,
+        user: str = "default",
+        password: str = "",
+        database: str = "default",
+        ca: Path | None = None,
     ) -> None:
         self.url = url
+        self._ca = ca
         self._user = user
         self._password = password
         self._database = database
@@ -100,13 +117,11 @@ class ClickHouse:
                 if self._client is None:
                     self._client = self._connect()
                 return action(self._client)
-        except OperationalError as error:
-            self.close()
-            raise ClickHouseUnavailable(f"ClickHouse at {self.url}: {_reason(error)}") from error
-        except DatabaseError as error:
-            raise ClickHouseRefused(f"ClickHouse at {self.url}: {_reason(error)}") from error
         except DriverError as error:
-            raise ClickHouseRefused(f"ClickHouse at {self.url}: {_reason(error)}") from error
+            if isinstance(error, OperationalError):
+                self.close()
+            reason = _reason(error)
+            raise _kind(error, reason)(f"ClickHouse at {self.url}: {reason}") from error
 
     def _connect(self) -> Client:
         parts = urlsplit(self.url)
@@ -117,6 +132,8 @@ class ClickHouse:
             compress=host not in LOOPBACK,
             port=parts.port or (8443 if parts.scheme == "https" else 8123),
             secure=parts.scheme == "https",
+            verify=True,
+            ca_cert=None if self._ca is None else str(self._ca),
             username=self._user,
             password=self._password,
             database=self._database,
@@ -134,13 +151,28 @@ def arrow_table(schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Tabl
 
 
 _SYSTEM_REASON = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
-_SERVER_REASON = re.compile(r"Code: \d+\. DB::Exception: .*?(?= \(for url |$)")
+_HTTP_REASON = re.compile(r"RemoteDisconnected\('([^']+)'")
+_TLS_REASON = re.compile(r"\[(?:SSL|X509)[^]]*\] (.+?) \(_ssl")
+_SERVER_REASON = re.compile(r"Code: \d+\. DB::Exception: .*?(?= \(for url |$)", re.MULTILINE)
+
+_DENIALS = frozenset({192, 193, 194, 516})
+"""UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD, AUTHENTICATION_FAILED."""
+_NO_TLS = ("certificate verify failed", "it does not speak TLS")
+"""Other faults of TLS come from connections that broke, and pass."""
+
+
+def _kind(error: DriverError, reason: str) -> type[ClickHouseError]:
+    if getattr(error, "code", None) in _DENIALS or reason.startswith(_NO_TLS):
+        return ClickHouseDenied
+    return ClickHouseUnavailable if isinstance(error, OperationalError) else ClickHouseRefused
 
 
 def _reason(error: Exception) -> str:
     """What went wrong, in one line: the driver wraps it in its URL and its retries."""
     text = str(error).strip() or str(error.__cause__ or type(error).__name__)
-    for pattern in (_SERVER_REASON, _SYSTEM_REASON):
+    if "WRONG_VERSION_NUMBER" in text:
+        return "it does not speak TLS"
+    for pattern in (_SERVER_REASON, _TLS_REASON, _SYSTEM_REASON, _HTTP_REASON):
         if found := pattern.search(text):
             return found.group(found.lastindex or 0)[:500]
     return text.splitlines()[0][:500]

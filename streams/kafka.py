@@ -9,10 +9,17 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaConnectionError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
-from schemas.topics import DEAD_LETTER_BYTES, TOPICS
-from streams.settings import Settings
+from schemas.errors import UserError
+from schemas.topics import DEAD_LETTER_BYTES, JOURNAL, TOPICS, Topic
+from streams.kafka_access import client_options, no_connection
+from streams.settings import PREFIX, Settings
 
 FETCH_BYTES = 1_048_576
 """Per partition and fetch: thousands of events, in buffers that the allocator
@@ -22,6 +29,8 @@ MAX_POLL_INTERVAL_MS = 3_600_000
 what the group thinks."""
 ENTRY_ROOM = 262_144
 """What headers and framing add to the largest journal entry."""
+SAFE_REPLICAS = 3
+"""From so many on a write can ask for two of them, and still be done when one broker is lost."""
 
 
 def consumer(
@@ -33,7 +42,7 @@ def consumer(
     """
     return AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=settings.kafka,
+        **client_options(settings),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -51,7 +60,7 @@ def consumer(
 def producer(settings: Settings) -> AIOKafkaProducer:
     """A producer that waits for every replica. Not idempotent: the fence does not need it."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka,
+        **client_options(settings),
         acks="all",
         max_request_size=max(settings.max_entry_bytes + ENTRY_ROOM, DEAD_LETTER_BYTES),
         request_timeout_ms=10_000,
@@ -59,19 +68,28 @@ def producer(settings: Settings) -> AIOKafkaProducer:
 
 
 async def cluster_id(settings: Settings) -> str:
-    """The broker cluster's own id: a broker that forgot everything comes back with another."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    """The broker cluster's own id: a broker that forgot everything comes back with another.
+
+    What a stage asks first. Raises UserError where the broker refuses us, KafkaConnectionError
+    where it is away.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         await admin.start()
         description = await admin.describe_cluster()
+    except KafkaConnectionError as error:
+        raise await no_connection(settings) from error
     finally:
         await admin.close()
     return str(description["cluster_id"])
 
 
 async def ensure_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing; their names. Existing ones stay as they are."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    """Create the topics that are missing; their names. Existing ones stay as they are.
+
+    Raises UserError where the brokers are fewer than the replicas that the settings ask for.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         await admin.start()
         existing = set(await admin.list_topics())
@@ -82,18 +100,44 @@ async def ensure_topics(settings: Settings) -> list[str]:
                     topic.name,
                     topic.partitions or settings.usage_partitions,
                     settings.replication_factor,
-                    topic_configs=dict(topic.config),
+                    topic_configs=_topic_config(topic, settings),
                 )
                 for topic in missing
             ]
         )
+        brokers = len((await admin.describe_cluster())["brokers"])
     finally:
         await admin.close()
     for name, code, *_ in response.topic_errors:
         error = for_code(code)
+        if error is InvalidReplicationFactorError:
+            raise UserError(
+                f"{PREFIX}REPLICATION_FACTOR: {settings.replication_factor} replicas of topic "
+                f"{name} are more than the brokers at {settings.kafka}; write {brokers} or less"
+            )
         if code and error is not TopicAlreadyExistsError:
             raise error(f"topic {name}")
     return [topic.name for topic in missing]
+
+
+def _topic_config(topic: Topic, settings: Settings) -> dict[str, str]:
+    config = dict(topic.config)
+    if topic.name == JOURNAL:
+        config["max.message.bytes"] = str(settings.max_entry_bytes + ENTRY_ROOM)
+    if settings.replication_factor >= SAFE_REPLICAS:
+        # Else a broker that is alone acknowledges, and takes what it acknowledged with it.
+        config["min.insync.replicas"] = "2"
+    return config
+
+
+async def partitions_of(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """All partitions of a topic, as the broker has them now; none where it does not exist.
+
+    aiokafka's own `partitions_for_topic` knows only topics that the reader has already to do with,
+    and on the embedded broker those that others have, too.
+    """
+    metadata = await reader._client.fetch_all_metadata()
+    return [TopicPartition(topic, p) for p in sorted(metadata.partitions_for_topic(topic) or ())]
 
 
 async def end_offsets(
@@ -149,7 +193,7 @@ async def committed(
 ) -> Mapping[TopicPartition, Committed | None]:
     """What the group committed, with metadata."""
     wanted = list(partitions)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         await admin.start()
         found: dict[TopicPartition, Any] = await admin.list_consumer_group_offsets(

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import UserError
+from streams.access import MECHANISMS, OPTIONAL, SECURITY, mistakes, one_of
 
 PREFIX = "SPENDSTREAM_"
 _SECRET = ("WEBHOOK", "CLICKHOUSE", "SCHEMA_REGISTRY", "PASSWORD", "SECRET")
@@ -21,14 +23,33 @@ _SECRET = ("WEBHOOK", "CLICKHOUSE", "SCHEMA_REGISTRY", "PASSWORD", "SECRET")
 class Settings(BaseSettings):
     """All settings. Durations are in seconds unless the name says milliseconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     kafka: str = "127.0.0.1:9092"
     """Bootstrap servers, `host:port[,host:port]`."""
+    kafka_security: str = "PLAINTEXT"
+    """What the broker speaks: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
+    kafka_sasl_mechanism: str | None = None
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; SASL needs it."""
+    kafka_user: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca: Path | None = None
+    """PEM file of the CA that signed the broker's certificate, in place of the system's CAs."""
+    kafka_client_cert: Path | None = None
+    """PEM file of our own certificate, for a broker that demands one (mutual TLS)..."""
+    kafka_client_key: Path | None = None
+    """...and of its key, not encrypted."""
     clickhouse: str = "http://127.0.0.1:8123"
     """HTTP address of ClickHouse."""
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_reader: str | None = None
+    """User for what only reads: `sql`, `doctor`. The user above where it is not set."""
+    clickhouse_reader_password: SecretStr = SecretStr("")
+    clickhouse_ca: Path | None = None
+    """PEM file of the CA that signed ClickHouse's certificate, in place of the system's CAs."""
     clickhouse_database: str = "default"
     clickhouse_cluster: str | None = None
     """Tables are created ON CLUSTER with Replicated engines where it is set."""
@@ -48,7 +69,10 @@ class Settings(BaseSettings):
     batch_linger_ms: Annotated[int, Field(ge=10, le=10_000)] = 250
     """A micro-batch is closed this long after its first event..."""
     batch_events: Annotated[int, Field(ge=1, le=500_000)] = 50_000
-    """...or when it has this many."""
+    """...or when it has this many..."""
+    batch_bytes: Annotated[int, Field(ge=65_536, le=1_073_741_824)] = 16_777_216
+    """...or when their values have this many bytes. A meter holds up to three batches, an archive
+    sink two."""
     dedupe_horizon: Annotated[int, Field(ge=1000, le=10_000_000)] = 50_000
     """Events per partition over which a repeated event_id is recognised for certain."""
     max_entry_bytes: Annotated[int, Field(ge=10_000, le=8_000_000)] = 900_000
@@ -68,40 +92,62 @@ class Settings(BaseSettings):
     """A storm is over when it has not been one for so long."""
 
     slack_webhook: SecretStr | None = None
-    webhook: str | None = None
+    webhook: SecretStr | None = None
     webhook_secret: SecretStr | None = None
     """Signs what is posted to `webhook`, by the Standard Webhooks specification."""
 
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=1, le=65535)] = 6066
+    health_host: str = "127.0.0.1"
+    """Address on which a stage answers `/healthz`, `/readyz` and `/metrics`..."""
+    health_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    """...and its port; without one it does not."""
     drift_check_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How often the guard compares its counters with the ledger..."""
+    reconcile_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """...and the archive with the ledger: that reads the whole archive."""
     log_level: str = "INFO"
 
-    @field_validator("clickhouse", "schema_registry", "webhook")
+    @field_validator(*OPTIONAL, mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, value: object) -> object:
+        # Compose hands a variable that is not set on as an empty one.
+        return None if value == "" else value
+
+    @field_validator("clickhouse", "schema_registry")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        if value is None:
-            return value
-        try:
-            parts = urlsplit(value)
-            port, host, user = parts.port, parts.hostname, parts.username
-        except ValueError:
-            port = host = user = None
-        if user is not None:
-            # Not repeated: what stands before the @ is a secret.
-            raise ValueError("has a user in it; write http://host:port, and the user apart")
-        if not value.startswith(("http://", "https://")) or not host or port == 0:
-            raise ValueError("is no address; write http://host:port")
+        if value is not None:
+            _check_http(value)
+        return value
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_secret_http(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _check_http(value.get_secret_value())
         return value
 
     @field_validator("kafka")
     @classmethod
     def _is_host_port(cls, value: str) -> str:
+        if "@" in value:
+            raise ValueError(f"has a user in it; write host:port, and {PREFIX}KAFKA_USER apart")
         for server in value.split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit() or not 0 < int(port) < 65536:
                 raise ValueError(f"{server!r} is no broker; write host:port")
         return value
+
+    @field_validator("kafka_security")
+    @classmethod
+    def _is_security(cls, value: str) -> str:
+        return one_of(SECURITY, value)
+
+    @field_validator("kafka_sasl_mechanism")
+    @classmethod
+    def _is_mechanism(cls, value: str | None) -> str | None:
+        return value if value is None else one_of(MECHANISMS, value)
 
     @field_validator("log_level")
     @classmethod
@@ -110,15 +156,61 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is no level; write DEBUG, INFO, WARNING or ERROR")
         return value.upper()
 
+    @model_validator(mode="after")
+    def _access_fits(self) -> Self:
+        if mistake := next(mistakes(self, _variable), None):
+            raise ValueError(mistake)
+        return self
+
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, with overrides. Raises UserError that names the variable."""
+    """Settings from the environment, with overrides. Raises UserError that names the variable.
+
+    A secret may stand in a file that ``…_FILE`` names, as containers are given them.
+    """
+    given = {**_secrets_in_files(), **overrides}
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
         first = error.errors()[0]
-        name = f"{PREFIX}{'_'.join(str(part) for part in first['loc'])}".upper()
         message = str(first["msg"]).removeprefix("Value error, ")
+        if not first["loc"]:  # about several; what was given would be all settings
+            raise UserError(message) from None
+        name = _variable("_".join(str(part) for part in first["loc"]))
         # Addresses may hold a secret.
-        given = "" if name.endswith(_SECRET) else f" (got {first['input']!r})"
-        raise UserError(f"{name}: {message}{given}") from None
+        secret = name.endswith(_SECRET) or "@" in str(first["input"])
+        got = "" if secret else f" (got {first['input']!r})"
+        raise UserError(f"{name}: {message}{got}") from None
+
+
+def _variable(field: str) -> str:
+    return f"{PREFIX}{field}".upper()
+
+
+def _secrets_in_files() -> dict[str, str]:
+    """Secrets whose variable is not set, and whose file is."""
+    found = {}
+    for name, field in Settings.model_fields.items():
+        if SecretStr not in (field.annotation, *get_args(field.annotation)):
+            continue
+        path = os.environ.get(f"{_variable(name)}_FILE")
+        if path and _variable(name) not in os.environ:
+            try:
+                found[name] = Path(path).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                why = getattr(error, "strerror", None) or "is no text"
+                raise UserError(f"{_variable(name)}_FILE: {path}: {why}") from None
+    return found
+
+
+def _check_http(value: str) -> None:
+    try:
+        parts = urlsplit(value)
+        port, host, user = parts.port, parts.hostname, parts.username
+    except ValueError:
+        port = host = user = None
+    if user is not None:
+        # Not repeated: what stands before the @ is a secret.
+        raise ValueError("has a user in it; write http://host:port, and the user apart")
+    if not value.startswith(("http://", "https://")) or not host or port == 0:
+        raise ValueError("is no address; write http://host:port")

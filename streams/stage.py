@@ -15,6 +15,9 @@ from aiokafka.errors import KafkaError
 
 from sinks.channels import Backoff
 from sinks.clickhouse import ClickHouseError
+from streams.health import beat, doing
+from streams.metrics import RETRIES
+from streams.schema_registry import RegistryUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,8 @@ T = TypeVar("T")
 PATIENCE = Backoff(first=0.2, factor=2.0, cap=10.0)
 """Between tries: short enough that a restart of the neighbour is hardly felt, and no hammering."""
 
+GRACE_SECONDS = 3.0
+"""For a try that is under way when the stage is told to stop: less than its supervisor waits."""
 
 GARBAGE_THRESHOLDS = (100_000, 20, 20)
 """Allocations between collections. A batch is 50,000 records, all alive and none of them in a
@@ -33,28 +38,60 @@ class Stopped(Exception):
     """The stage was told to stop while it was waiting. Not an error."""
 
 
-async def persist(what: str, action: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T:
+async def persist(
+    what: str,
+    action: Callable[[], Awaitable[T]],
+    stop: asyncio.Event,
+    *,
+    abandon: bool = False,
+) -> T:
     """Do it until it works: for what only an absent broker or ClickHouse can make fail.
 
     Tries at least once, and logs one line per failed try. Raises Stopped when ``stop`` is set
-    while it waits for the next.
+    while it waits for the next; where ``abandon`` is set a try is broken off for it too, if it does
+    not come through at once: it may wait for its neighbour for long.
     """
     attempt = 0
     rng = random.Random()  # noqa: S311 - jitter
-    while True:
-        try:
-            return await action()
-        except (ClickHouseError, KafkaError, ConnectionError) as error:
-            attempt += 1
-            wait = PATIENCE.delay(attempt, rng)
-            log.warning("%s failed, next try in %.1f s: %s", what, wait, error)
-        await sleep_unless(stop, wait)
-        if stop.is_set():
+    with doing(what):
+        while True:
+            try:
+                return await (_unless(stop, action()) if abandon else action())
+            except (ClickHouseError, KafkaError, ConnectionError) as error:
+                attempt += 1
+                wait = PATIENCE.delay(attempt, rng)
+                log.warning("%s failed, next try in %.1f s: %s", what, wait, error)
+                RETRIES.labels(_neighbour(error)).inc()
+            await sleep_unless(stop, wait)
+            if stop.is_set():
+                raise Stopped
+
+
+async def _unless(stop: asyncio.Event, action: Awaitable[T]) -> T:
+    """Its result, or Stopped when ``stop`` is set and it does not come through then."""
+    trying, stopping = asyncio.ensure_future(action), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({trying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not trying.done():
+            await asyncio.wait({trying}, timeout=GRACE_SECONDS)
+        if not trying.done():
             raise Stopped
+        return trying.result()
+    finally:
+        trying.cancel()
+        stopping.cancel()
+        await asyncio.gather(trying, stopping, return_exceptions=True)
+
+
+def _neighbour(error: Exception) -> str:
+    if isinstance(error, ClickHouseError):
+        return "clickhouse"
+    return "schema_registry" if isinstance(error, RegistryUnavailable) else "kafka"
 
 
 async def sleep_unless(stop: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until ``stop`` is set."""
+    """Wait so long, or until ``stop`` is set. Who pauses on purpose is alive."""
+    beat()
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()

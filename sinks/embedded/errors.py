@@ -44,7 +44,8 @@ _STATUS_OF_CODE: dict[int, int] = {
     **dict.fromkeys((76, TOO_MANY_SIMULTANEOUS_QUERIES, 209, 439), 503),
 }
 
-_ENGINE_ERROR = re.compile(r"Code: (\d+)\. DB::Exception: .*", re.DOTALL)
+_ENGINE_ERROR = re.compile(r"Code: (\d+)\. DB::Exception: (?!Code: \d+\.).*", re.DOTALL)
+"""What an INSERT fails by comes with its code twice."""
 
 
 class EmbeddedError(Exception):

@@ -1,9 +1,12 @@
 """One statement on one chDB connection: set the stage, check, run, report."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
 
 from sinks.embedded.bodies import Body
 from sinks.embedded.errors import READONLY, SYNTAX_ERROR, UNKNOWN_SETTING, QueryError
@@ -17,6 +20,8 @@ from sinks.embedded.statements import (
 
 # Larger pieces gain nothing; the engine makes its own blocks of them.
 _PIECE_BYTES: Final = 1_048_576
+
+_MEMORY_BYTES: Final = 64 << 20
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -146,22 +151,56 @@ def _query(connection: Any, text: bytes, statement: Statement, canonical: Canoni
 
 
 def _insert(connection: Any, insert: InsertHead, start: bytes, rest: Body) -> Answer:
-    stream = connection.send_insert(insert.statement, insert.format)
-    # Leaving the block without finish(), by any error, drops what the engine has not committed.
-    with stream:
-        if start:
-            stream.append(start)
-        while piece := rest.read(_PIECE_BYTES):
-            stream.append(piece)
-        result = stream.finish()
+    """Insert from a file: chDB's own stream of an INSERT says that all is well when the disk is
+    full, and nothing was written."""
+    with _spooled(start, rest) as data:
+        result = connection.query(
+            f"{insert.statement} FROM INFILE '/dev/fd/{data.fileno()}' {insert.settings} "
+            f"FORMAT {insert.format}"
+        )
     return Answer(
         data=b"",
         format="",
         summary={
-            "read_rows": str(result.rows_written),
-            "read_bytes": str(result.bytes_written),
-            "written_rows": str(result.rows_written),
-            "written_bytes": str(result.bytes_written),
-            "elapsed_ns": str(int(result.elapsed * 1e9)),
+            "read_rows": str(result.rows_written()),
+            "read_bytes": str(result.bytes_written()),
+            "written_rows": str(result.rows_written()),
+            "written_bytes": str(result.bytes_written()),
+            "elapsed_ns": str(int(result.elapsed() * 1e9)),
         },
     )
+
+
+def _spooled(start: bytes, rest: Body) -> IO[bytes]:
+    """The data of an INSERT in a file without a name: in memory, on disk where it is large."""
+    file = _memory_file()
+    try:
+        size = file.write(start)
+        while piece := rest.read(_PIECE_BYTES):
+            if size <= _MEMORY_BYTES < size + len(piece):
+                file = _moved_to_disk(file)
+            size += file.write(piece)
+        file.flush()
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _memory_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.fdopen(os.memfd_create("insert"), "w+b")
+    return _disk_file()
+
+
+def _disk_file() -> IO[bytes]:
+    return TemporaryFile()
+
+
+def _moved_to_disk(small: IO[bytes]) -> IO[bytes]:
+    large = _disk_file()
+    with small:
+        small.seek(0)
+        copyfileobj(small, large)
+    return large

@@ -36,9 +36,11 @@ _FORMAT = re.compile(rb"\bFORMAT\s+(\w+)(?:\s+SETTINGS\b[^;]*)?[\s;]*$", re.IGNO
 
 @dataclass(frozen=True)
 class InsertHead:
-    """An INSERT up to its data: the statement without FORMAT, the format, the data's offset."""
+    """An INSERT up to its data: the statement before SETTINGS, these, the format, and where in the
+    text the data begins."""
 
     statement: str
+    settings: str
     format: str
     data_offset: int
 
@@ -49,6 +51,7 @@ def insert_head(text: bytes) -> InsertHead | None:
     None if ``text`` is another statement, or an INSERT that takes its rows from a query.
     """
     previous, depth, first = b"", 0, True
+    settings_at: int | None = None
     tokens = _TOKEN.finditer(text[:MAX_HEAD_BYTES])
     for token in tokens:
         if token["skip"] is not None:
@@ -61,17 +64,20 @@ def insert_head(text: bytes) -> InsertHead | None:
         if token["word"] is not None and depth == 0 and previous not in _NAME_FOLLOWS:
             if word in _NO_DATA:
                 return None
-            statement = text[: token.start()].decode(errors="replace")
+            if word == b"SETTINGS" and settings_at is None:
+                settings_at = token.start()
+            upto = token.start() if settings_at is None else settings_at
+            statement = text[:upto].decode(errors="replace")
+            settings = text[upto : token.start()].decode(errors="replace")
             if word == b"VALUES":
-                return InsertHead(statement, "Values", token.end())
+                return InsertHead(statement, settings, "Values", token.end())
             if word == b"FORMAT":
                 name = next((t for t in tokens if t["skip"] is None), None)
                 if name is None or name["word"] is None:
                     return None
                 begins = _DATA_BEGINS.match(text, name.end())
-                return InsertHead(
-                    statement, name[0].decode(), begins.end() if begins else name.end()
-                )
+                data = begins.end() if begins else name.end()
+                return InsertHead(statement, settings, name[0].decode(), data)
         previous = word
     return None
 

@@ -3,6 +3,9 @@
 ALTER TABLE spend ${ON_CLUSTER} ADD COLUMN IF NOT EXISTS
     recorded_at DateTime64(3, 'UTC') COMMENT 'when its journal entry was appended; 1970: not known';
 
+ALTER TABLE archive_progress ${ON_CLUSTER} ADD COLUMN IF NOT EXISTS
+    lost Int64 COMMENT 'offsets from start on that retention removed before they were archived';
+
 CREATE TABLE IF NOT EXISTS adjustments ${ON_CLUSTER}
 (
     adjustment_id String,

@@ -21,5 +21,5 @@ def channels_of(settings: Settings) -> list[Channel]:
                 "signed with it, so set both"
             )
         secret = settings.webhook_secret.get_secret_value()
-        channels.append(Webhook("webhook", settings.webhook, secret))
+        channels.append(Webhook("webhook", settings.webhook.get_secret_value(), secret))
     return channels

@@ -16,7 +16,8 @@ Publish = Callable[[Alert], Awaitable[None]]
 class AlertDesk:
     """Knows what was published, and publishes what is new.
 
-    An alert that was never opened is not resolved. ``publish`` returns once the topic has it.
+    An alert is resolved after it was opened, and by a state that is not older than the evidence.
+    ``publish`` returns once the topic has it.
     """
 
     def __init__(self, publish: Publish) -> None:
@@ -41,7 +42,14 @@ class AlertDesk:
                 log.info("%s: %s", alert.transition, alert.title)
 
     def _follows(self, alert: Alert) -> bool:
-        return alert.transition == "opened" or f"{alert.alert_id}:opened" in self._known
+        if alert.transition == "opened":
+            return True
+        opened = self._known.get(f"{alert.alert_id}:opened")
+        # A guard that starts may have loaded a state from before the evidence, where nothing was
+        # crossed yet: what it takes for the end is the time before the beginning.
+        return opened is not None and not (
+            alert.journal == opened.journal and alert.position < opened.position
+        )
 
     @property
     def known(self) -> list[Alert]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from schemas.alerts import Alert
 from sinks.alert_log import AlertLog, Delivery, DeliveryState
 from sinks.channels import Backoff, Channel, DeliveryDelayed, DeliveryRejected
+from streams.health import apart, done
 from streams.stage import Stopped, persist, sleep_unless
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Notifier:
         self._taken: set[str] = set()
         self._deliveries: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._unrecorded: list[tuple[Alert, list[Delivery]]] = []
+        self._being_recorded = 0
         self._recording: asyncio.Task[None] | None = None
         self._random = random.Random()  # noqa: S311 - jitter
 
@@ -69,7 +71,17 @@ class Notifier:
 
         self._unrecorded.append((alert, deliveries))
         if self._recording is None or self._recording.done():
-            self._recording = asyncio.create_task(self._record_all())
+            self._recording = apart(self._record_all())
+
+    @property
+    def delivering(self) -> int:
+        """Deliveries under way or waiting for their next try."""
+        return len(self._deliveries)
+
+    @property
+    def unrecorded(self) -> int:
+        """Alerts that are not on record in ClickHouse yet."""
+        return len(self._unrecorded) + self._being_recorded
 
     @property
     def undelivered(self) -> int:
@@ -98,7 +110,7 @@ class Notifier:
         key = (delivery.alert.transition_id, delivery.channel)
         if key in self._deliveries:  # under way since before the state was loaded anew
             return
-        task = asyncio.create_task(self._deliver(delivery, channel))
+        task = apart(self._deliver(delivery, channel))
         self._deliveries[key] = task
         task.add_done_callback(lambda _: self._deliveries.pop(key))
 
@@ -106,6 +118,7 @@ class Notifier:
         """Put on record what came while the last record was being made, in one insert each."""
         while self._unrecorded:
             batch, self._unrecorded = self._unrecorded, []
+            self._being_recorded = len(batch)
 
             def record() -> None:
                 self._log.record_alerts([alert for alert, _ in batch])  # noqa: B023 - awaited in this turn
@@ -118,6 +131,9 @@ class Notifier:
                     "stopped before %d alerts were on record; they are in the topic", len(batch)
                 )
                 return
+            finally:
+                self._being_recorded = 0
+            done("flush")
 
     async def _deliver(self, delivery: Delivery, channel: Channel) -> None:
         attempts = delivery.attempts

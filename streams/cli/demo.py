@@ -27,10 +27,11 @@ from streams.cli.demo_view import Picture, alert_lines, live, team_lines, teams_
 from streams.cli.options import FOLDER
 from streams.cli.reconcile import as_document, report
 from streams.guard.budget_file import read_budgets
-from streams.reconcile import Reconciliation
-from streams.reconcile import reconcile as compare
+from streams.reconciliation.verdict import Reconciliation
+from streams.reconciliation.verdict import reconcile as compare
 from streams.stack.backlog import guard_state, wait_until_empty
-from streams.stack.stack import Ports, Stack
+from streams.stack.ports import Ports
+from streams.stack.stack import Stack
 from streams.stage import configure_logging, run_stage, sleep_unless
 from streams.stores import clickhouse as connect
 from streams.traffic.demo import MAX_SECONDS, MIN_SECONDS, demo_budgets, scenario

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import aiohttp
 import click
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from rich.console import Console
 
+from schemas.errors import UserError
 from schemas.topics import DEAD_LETTERS, TOPICS
 from sinks.clickhouse import ClickHouse, ClickHouseError
 from sinks.migrate import migrations
 from streams.cli.options import connection_options
 from streams.kafka import consumer, end_offsets
+from streams.kafka_access import no_connection
 from streams.settings import Settings
 from streams.stack.backlog import backlog, guard_state
-from streams.stack.run_file import settings_for
-from streams.stores import clickhouse as connect
+from streams.stack.ports import LOOPBACK
+from streams.stack.run_file import running_stack, settings_for
+from streams.stores import clickhouse_reader as connect
 
 Level = Literal["ok", "notice", "bad"]
 _MARKS: dict[Level, str] = {
@@ -52,7 +56,11 @@ def doctor(as_json: bool, folder: Path, kafka: str | None, clickhouse: str | Non
     Exit code 1 where something is bad. Secrets are never shown.
     """
     settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse)
-    findings = list(_clickhouse_findings(settings)) + asyncio.run(_stage_findings(settings))
+    findings = [
+        *_clickhouse_findings(settings),
+        *asyncio.run(_stage_findings(settings)),
+        *asyncio.run(_health_findings(running_stack(folder).get("health"))),
+    ]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -120,7 +128,7 @@ def _data(connection: ClickHouse) -> Iterator[Finding]:
 _MEANING = {
     "duplicates": "known event_id: dropped",
     "conflicts": "known event_id with another payload: the first one counts",
-    "refused": f"in topic {DEAD_LETTERS}, each with its reason",
+    "refused": "dead letters; `spendstream dlq list` shows those that are open, and why",
     "lost": "removed by the topic's retention before they were metered",
 }
 
@@ -129,8 +137,10 @@ async def _stage_findings(settings: Settings) -> list[Finding]:
     try:
         found = [await _topics(settings)]
         left = await backlog(settings)
-    except (KafkaError, ConnectionError) as error:
-        return [Finding("bad", "broker", f"none at {settings.kafka} ({type(error).__name__})")]
+    except KafkaConnectionError:
+        return [Finding("bad", "broker", str(await no_connection(settings)))]
+    except (KafkaError, UserError) as error:
+        return [Finding("bad", "broker", str(error))]
     except ClickHouseError:
         return found
     for what, behind in (
@@ -167,3 +177,32 @@ def _guard(settings: Settings, state: dict[str, Any] | None) -> Finding:
     if differing:
         return Finding("bad", "guard", f"{differing} counters differ from the ledger")
     return Finding("ok", "guard", f"{where}, drift 0, at entry {state['position']}")
+
+
+async def _health_findings(ports: object) -> list[Finding]:
+    """``ports``: stage to port, of the stack that runs from the folder; None where none does."""
+    if not isinstance(ports, Mapping):
+        return []
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
+        return list(
+            await asyncio.gather(*(_health(session, name, port) for name, port in ports.items()))
+        )
+
+
+async def _health(session: aiohttp.ClientSession, stage: str, port: int) -> Finding:
+    where = f"http://{LOOPBACK}:{port}"
+    try:
+        async with session.get(f"{where}/readyz") as answer:
+            said: dict[str, Any] = await answer.json()
+    except (aiohttp.ClientError, TimeoutError):
+        return Finding("bad", "health", f"{stage}: does not answer at {where}")
+    if said["ready"]:
+        return Finding("ok", "health", f"{stage}: {said['doing']}, {where}")
+    late = said["stuck"] or said["stalled"]
+    if not late:
+        return Finding("notice", "health", f"{stage}: not ready, {said['doing']}")
+    level: Level = "bad" if said["stuck"] else "notice"
+    works = ", ".join(
+        f"{work['doing'] or work['work']} for {work['began_seconds_ago']:.0f} s" for work in late
+    )
+    return Finding(level, "health", f"{stage}: {'stuck' if said['stuck'] else 'held up'}: {works}")

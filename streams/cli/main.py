@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": "streams.cli.replay:replay",
     "sql": "streams.cli.sql:sql",
     "reconcile": "streams.cli.reconcile:reconcile",
+    "dlq": "streams.cli.dlq:dlq",
     "migrate": "streams.cli.migrate:migrate",
     "doctor": "streams.cli.doctor:doctor",
     "prices": "streams.cli.prices:prices",

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from schemas.errors import SpendstreamError
+from schemas.errors import SpendstreamError, UserError
+from streams.kafka_access import no_connection
 from streams.settings import Settings
 
 T = TypeVar("T")
@@ -40,10 +41,13 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run(settings: Settings, body: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; a broker that is not there is one line with its address."""
+    """Run a coroutine; a broker that is not there, or refuses us, is one line with its address."""
     try:
         return asyncio.run(body)
-    except (KafkaError, ConnectionError) as error:
-        raise Unreachable(
-            f"no broker at {settings.kafka} ({type(error).__name__}); is `spendstream up` running?"
-        ) from error
+    except KafkaConnectionError as error:
+        why = asyncio.run(no_connection(settings))
+        if isinstance(why, UserError):
+            raise why from error
+        raise Unreachable(f"{why}; is `spendstream up` running?") from error
+    except KafkaError as error:
+        raise Unreachable(f"the broker at {settings.kafka} did not do it: {error}") from error

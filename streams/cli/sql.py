@@ -16,18 +16,21 @@ from rich.table import Table
 
 from streams.cli.options import connection_options
 from streams.stack.run_file import settings_for
-from streams.stores import clickhouse as connect
+from streams.stores import clickhouse as connect_writer
+from streams.stores import clickhouse_reader
 
 
 @click.command()
 @click.argument("statement")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV with a header.")
+@click.option("--write", is_flag=True, help="As the user that writes, not as the reader.")
 @connection_options
 def sql(
     statement: str,
     as_json: bool,
     as_csv: bool,
+    write: bool,
     folder: Path,
     kafka: str | None,
     clickhouse: str | None,
@@ -39,7 +42,7 @@ def sql(
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: choose one")
     settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse)
-    connection = connect(settings)
+    connection = connect_writer(settings) if write else clickhouse_reader(settings)
     try:
         names, rows = connection.query_columns(statement)
     finally:

@@ -4,12 +4,46 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import click
 
-from streams.settings import load_settings
+from streams.access import EMBEDDED_READER
+from streams.settings import Settings, load_settings
 from streams.stage import configure_logging, run_stage
+
+if TYPE_CHECKING:
+    from streams.health import Status
+
+
+class Stage(Protocol):
+    """What runs until it is told to stop, and can be asked how it is."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Do the stage's work until ``stop`` is set."""
+
+    def status(self) -> Status:
+        """Its own word, from any thread."""
+
+
+def _settings(stage: str) -> Settings:
+    settings = load_settings()
+    configure_logging(stage, settings.log_level)
+    return settings
+
+
+def _run(name: str, settings: Settings, stage: Stage) -> None:
+    """Run a stage in this process, and serve its health. Raises UserError where the port is in use
+    or ClickHouse does not let it in."""
+    from streams.health import Health
+    from streams.health_server import excusing, serving
+    from streams.stores import check_access
+
+    health = Health(name, stage.status)
+    with health.watching(), serving(health, settings.health_host, settings.health_port):
+        check_access(settings)
+        run_stage(excusing(health, settings, stage.run))
 
 
 @click.command()
@@ -24,10 +58,9 @@ def meter() -> None:
     from streams.rating.pricebook import PriceBook
     from streams.schema_registry import schema_lookup
 
-    settings = load_settings()
-    configure_logging("meter", settings.log_level)
+    settings = _settings("meter")
     book = PriceBook.load(settings.prices)
-    run_stage(Meter(settings, book, schema_lookup(settings)).run)
+    _run("meter", settings, Meter(settings, book, schema_lookup(settings)))
 
 
 @click.command()
@@ -37,19 +70,18 @@ def sink(which: str) -> None:
 
     SPENDSTREAM_CLICKHOUSE=http://clickhouse:8123 spendstream sink ledger
     """
-    settings = load_settings()
-    configure_logging(which, settings.log_level)
+    settings = _settings(which)
     if which == "ledger":
         from streams.landing.ledger import LedgerSink
 
-        run_stage(LedgerSink(settings).run)
+        _run("ledger", settings, LedgerSink(settings))
     else:
         from streams.landing.archive import ArchiveSink
         from streams.rating.pricebook import PriceBook
         from streams.schema_registry import schema_lookup
 
         book = PriceBook.load(settings.prices)
-        run_stage(ArchiveSink(settings, book, schema_lookup(settings)).run)
+        _run("archive", settings, ArchiveSink(settings, book, schema_lookup(settings)))
 
 
 @click.command()
@@ -60,14 +92,13 @@ def guard() -> None:
     """
     from streams.alerts.channels import channels_of
     from streams.guard.budget_file import read_budgets
-    from streams.guard.serve import serve_guard
+    from streams.guard.serve import GuardStage
 
-    settings = load_settings()
-    configure_logging("guard", settings.log_level)
+    settings = _settings("guard")
     if settings.budgets is not None:
         read_budgets(settings.budgets)
     channels = channels_of(settings)
-    run_stage(lambda stop: serve_guard(settings, channels, stop))
+    _run("guard", settings, GuardStage(settings, channels))
 
 
 @click.command("embedded-clickhouse", hidden=True)
@@ -82,7 +113,7 @@ def embedded_clickhouse(data: Path) -> None:
     owner = User(settings.clickhouse_user, settings.clickhouse_password.get_secret_value())
 
     async def body(stop: asyncio.Event) -> None:
-        users = (owner, User("reader", readonly=True))
+        users = (owner, User(EMBEDDED_READER, readonly=True))
         await serve(data, address.hostname or "", address.port or 8123, users, stop=stop)
 
     run_stage(body)

@@ -1,8 +1,9 @@
-"""`spendstream up`: the embedded stack until Ctrl-C."""
+"""`spendstream up`: the embedded stack until Ctrl-C, on its own broker or on a Kafka."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 import click
@@ -13,7 +14,8 @@ from sinks.clickhouse import ClickHouseError
 from streams.cli.options import FOLDER
 from streams.guard.budget_file import read_budgets
 from streams.stack.backlog import wait_until_empty
-from streams.stack.stack import Ports, Stack
+from streams.stack.ports import Ports
+from streams.stack.stack import Stack
 from streams.stage import configure_logging, run_stage
 
 DRAIN_SECONDS = 30.0
@@ -22,7 +24,12 @@ PORT = click.IntRange(1, 65535)
 
 @click.command()
 @FOLDER
-@click.option("--broker-port", type=PORT, default=9092, show_default=True)
+@click.option(
+    "--kafka",
+    metavar="HOST:PORT[,…]",
+    help="Bootstrap servers of a Kafka of your own, in place of the embedded broker.",
+)
+@click.option("--broker-port", type=PORT, show_default="9092")
 @click.option("--clickhouse-port", type=PORT, default=8123, show_default=True)
 @click.option("--web-port", type=PORT, default=6066, show_default=True)
 @click.option(
@@ -33,7 +40,8 @@ PORT = click.IntRange(1, 65535)
 @click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="Price overrides.")
 def up(
     folder: Path,
-    broker_port: int,
+    kafka: str | None,
+    broker_port: int | None,
     clickhouse_port: int,
     web_port: int,
     budgets: Path | None,
@@ -45,10 +53,17 @@ def up(
 
     It needs no Docker. Data stays in the folder; what is not yet in ClickHouse when the stack is
     killed is gone, as the embedded broker keeps it in memory. Ctrl-C drains it first.
+
+    With --kafka no broker is started, and nothing is lost: the topics are made where they are
+    missing, and the next start goes on where this one ended.
     """
     from streams.rating.pricebook import PriceBook
 
+    if kafka is not None and broker_port is not None:
+        raise click.UsageError("--broker-port is of the embedded broker: leave it out, or --kafka")
     configure_logging("up", "INFO")
+    # A broker that cannot be reached is one line, ours.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     files: dict[str, object] = {}
     if budgets is not None:
         read_budgets(budgets)
@@ -57,16 +72,23 @@ def up(
         PriceBook.load(prices)
         files["prices"] = prices.resolve()
     console = Console(stderr=False, highlight=False)
-    stack = Stack(folder, Ports(broker_port, clickhouse_port, web_port), **files)
+    ports = Ports(broker_port or Ports().broker, clickhouse_port, web_port)
+    stack = Stack(folder, ports, kafka=kafka, **files)
 
     async def body(stop: asyncio.Event) -> None:
         try:
-            with console.status("starting broker, ClickHouse and stages"):
+            broker = "broker, " if stack.embedded else ""
+            with console.status(f"starting {broker}ClickHouse and stages"):
                 await stack.start()
             _announce(console, stack)
             await stack.serve(stop)
-            console.print("stopping: what was published is landed first (Ctrl-C again: at once)")
-            await _drain(console, stack)
+            if stack.embedded:
+                console.print(
+                    "stopping: what was published is landed first (Ctrl-C again: at once)"
+                )
+                await _drain(console, stack)
+            else:
+                console.print("stopping: Kafka keeps what is not in ClickHouse yet")
         finally:
             await stack.stop()
         console.print("stopped")

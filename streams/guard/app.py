@@ -6,12 +6,15 @@ import asyncio
 import functools
 import logging
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import faust
 from faust.types import TP
+from faust.types.auth import CredentialsT
 from faust.web import View
 
 from schemas.alerts import Alert
@@ -19,13 +22,20 @@ from schemas.topics import ALERTS, JOURNAL
 from streams.guard.guard import Guard
 from streams.guard.transport import GuardApp, NoTables
 from streams.guard.views import VIEWS, Answer
+from streams.health import done, heartbeat, resuming, working
+from streams.kafka_access import client_options
+from streams.metrics import ALERT_LATENCY, DRIFT
 from streams.settings import Settings
 from streams.stage import Stopped
+from streams.work import PATIENCE_SECONDS, Work
 
 log = logging.getLogger(__name__)
 
 GROUP = "spendstream-guard"
 TICK_SECONDS = 1.0
+
+_entry_appended: ContextVar[float | None] = ContextVar("entry_appended", default=None)
+"""When the entry that is being applied was appended, in seconds since 1970."""
 
 
 def create_app(settings: Settings, guard: Guard, data_folder: Path | None = None) -> GuardApp:
@@ -38,6 +48,7 @@ def create_app(settings: Settings, guard: Guard, data_folder: Path | None = None
         id=GROUP,
         version=1,
         broker=[f"aiokafka://{server.strip()}" for server in settings.kafka.split(",")],
+        broker_credentials=_credentials(settings),
         datadir=str(data_folder or tempfile.mkdtemp(prefix="spendstream-guard-")),
         store="memory://",
         TableManager=NoTables,
@@ -64,11 +75,27 @@ def create_app(settings: Settings, guard: Guard, data_folder: Path | None = None
         worker_redirect_stdouts=False,
     )
     app.fetch_max_wait_ms = settings.fetch_max_wait_ms
+    # Nothing is fetched, or applied, while the gate is closed; what closed it gives signs of life.
+    app.on_poll = heartbeat("fetching", excused=lambda: not guard.ready).begin
     _connect_gate(app, guard)
     _add_agents(app, guard)
     _add_timers(app, guard, settings)
     _add_views(app, guard)
     return app
+
+
+def _credentials(settings: Settings) -> CredentialsT | None:
+    """faust's form of `client_options`; it hands them to its consumers and its producer."""
+    options = client_options(settings)
+    context = options.get("ssl_context")
+    if settings.kafka_password is not None:
+        return faust.SASLCredentials(
+            mechanism=options["sasl_mechanism"],
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)
 
 
 def _connect_gate(app: GuardApp, guard: Guard) -> None:
@@ -85,6 +112,9 @@ def _connect_gate(app: GuardApp, guard: Guard) -> None:
         await (
             await alerts.send(key=alert.alert_id.encode(), value=alert.model_dump_json().encode())
         )
+        done("append")
+        if (appended := _entry_appended.get()) is not None:
+            ALERT_LATENCY.observe(max(0.0, time.time() - appended))
 
     guard.publish = publish
     # Signals hold their receivers weakly.
@@ -142,7 +172,9 @@ def _add_agents(app: GuardApp, guard: Guard) -> None:
         async def agent(stream: faust.StreamT[bytes]) -> None:
             async for event in stream.events():
                 message = event.message
-                await guard.take(index, message.offset, message.headers, event.value)
+                _entry_appended.set(message.timestamp)
+                with working(f"following for {name}", excused=lambda: not guard.ready):
+                    await guard.take(index, message.offset, message.headers, event.value)
 
         app.agent(journal, name=name)(_guarded(guard, agent))
 
@@ -151,14 +183,43 @@ def _add_agents(app: GuardApp, guard: Guard) -> None:
 
     async def notify(stream: faust.StreamT[bytes]) -> None:
         async for event in stream.events():
-            await guard.notify(event.value)
+            with working("taking on alerts", excused=lambda: not guard.ready):
+                await guard.notify(event.value)
 
     app.agent(alerts, name="notifier")(_guarded(guard, notify))
 
 
 def _add_timers(app: GuardApp, guard: Guard, settings: Settings) -> None:
-    app.timer(TICK_SECONDS, name="tick")(_guarded(guard, guard.tick))
-    app.timer(settings.drift_check_seconds, name="drift")(_guarded(guard, guard.check_drift))
+    timers: list[Work] = []
+
+    async def tick() -> None:
+        if not timers:
+            timers.append(heartbeat("timers"))
+        with resuming(timers[0]):
+            await guard.tick()
+
+    app.timer(TICK_SECONDS, name="tick")(_guarded(guard, tick))
+    for name, seconds, check in (
+        ("drift", settings.drift_check_seconds, guard.check_drift),
+        ("reconcile", settings.reconcile_seconds, guard.check_archive),
+    ):
+        app.timer(seconds, name=name)(_guarded(guard, _comparison(guard, name, check)))
+
+
+def _comparison(
+    guard: Guard, name: str, check: Callable[[], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
+    async def compare() -> None:
+        # It may read and compare for long, and alerts do not wait for it.
+        with working(name, limit=PATIENCE_SECONDS, awaited=False):
+            await check()
+        for concern, drift in guard.drift.items():
+            if guard.ready:
+                DRIFT.labels(concern).set(len(drift.differing))
+            else:  # how another guard's counters stand is not known here
+                DRIFT.remove(concern)
+
+    return compare
 
 
 def _add_views(app: GuardApp, guard: Guard) -> None:

@@ -15,12 +15,13 @@ from schemas.errors import UserError
 from schemas.topics import ALERTS
 from sinks.alert_log import AlertLog
 from sinks.channels import Channel
+from sinks.clickhouse import ClickHouseError
 from streams.alerts.desk import AlertDesk, Publish
 from streams.alerts.notifier import Notifier
 from streams.guard.budget_file import BudgetBook, read_budgets
 from streams.guard.budgets import Budgets
-from streams.guard.concern import Concern
-from streams.guard.drift import drift_alert
+from streams.guard.concern import AsOf, Concern
+from streams.guard.drift import ARCHIVE, archive_drift, drift_alert
 from streams.guard.state import Drift, Follower, compare, load_followers
 from streams.guard.storms import StormRule, Storms
 from streams.guard.totals import Totals
@@ -157,10 +158,29 @@ class Guard:
             drift = await compare(follower, self._clickhouse)
             if drift is None:
                 continue
-            self.drift[follower.concern.name] = drift
-            if drift.differing:
-                log.error("%s differ from the ledger: %s", follower.concern.name, drift.differing)
-            await self.desk.hand_in([drift_alert(follower.concern.name, drift, follower.at)])
+            await self._report(follower.concern.name, drift, follower.at)
+
+    async def check_archive(self) -> None:
+        """Compare archive and ledger; what differs raises an alert."""
+        if not self.ready:
+            return
+        at = self.followers[0].at
+        # A connection of its own: alerts do not wait for the whole archive to be read.
+        connection = clickhouse(self._settings)
+        try:
+            drift = await archive_drift(connection, at.position)
+        except ClickHouseError as error:
+            log.warning("archive and ledger were not compared: %s", error)
+            return
+        finally:
+            connection.close()
+        await self._report(ARCHIVE, drift, at)
+
+    async def _report(self, name: str, drift: Drift, at: AsOf) -> None:
+        self.drift[name] = drift
+        if drift.differing:
+            log.error("%s differs from the ledger: %s", name, drift.differing)
+        await self.desk.hand_in([drift_alert(name, drift, at)])
 
     async def close(self) -> None:
         """Give back what is held."""

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -21,9 +21,13 @@ from sinks.channels import Channel
 from streams.guard.app import create_app
 from streams.guard.guard import Guard
 from streams.guard.transport import GuardApp
+from streams.health import Status, working
+from streams.journal.tail import JOURNAL_PARTITION
 from streams.kafka import cluster_id
+from streams.lag import behind
 from streams.settings import Settings
 from streams.stage import persist
+from streams.work import ALIVE_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +35,59 @@ STOP_SECONDS = 3.0
 """faust's consumer thread cannot be interrupted while it joins a group or its broker is gone."""
 
 
-async def serve_guard(settings: Settings, channels: Sequence[Channel], stop: asyncio.Event) -> None:
-    """Run until ``stop`` is set; ends the process where faust does not let go.
+class GuardStage:
+    """One guard process; it guards while it has the journal's partition, else it is on standby."""
 
-    Raises the error that made it stop, and UserError where the web port is taken.
-    """
-    cluster = await persist("reaching the broker", lambda: cluster_id(settings), stop)
-    guard = Guard(settings, f"{cluster}/{JOURNAL}", channels, stop)
-    app = create_app(settings, guard)
+    def __init__(self, settings: Settings, channels: Sequence[Channel]) -> None:
+        self._settings = settings
+        self._channels = channels
+        self._running: tuple[Guard, GuardApp] | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop`` is set; ends the process where faust does not let go.
+
+        Raises the error that made it stop, and UserError where the web port is taken.
+        """
+        settings = self._settings
+        with working("starting"):
+            cluster = await persist(
+                "reaching the broker", lambda: cluster_id(settings), stop, abandon=True
+            )
+        guard = _WatchedGuard(settings, f"{cluster}/{JOURNAL}", self._channels, stop)
+        app = create_app(settings, guard)
+        self._running = guard, app
+        await _serve(settings, guard, app, stop)
+
+    def status(self) -> Status:
+        """Ready while the state is loaded and followed."""
+        if self._running is None:
+            return Status(False, "reaching the broker")
+        guard, app = self._running
+        queued = {
+            "deliveries": guard.notifier.delivering,
+            "alert_records": guard.notifier.unrecorded,
+        }
+        consumer = getattr(getattr(app._consumer, "_thread", None), "_consumer", None)
+        if not guard.ready or consumer is None:
+            return Status(False, "on standby, or loading its state", queued=queued)
+        due = min(follower.at.position for follower in guard.followers) + 1
+        return Status(True, "guarding", behind(consumer, {JOURNAL_PARTITION: due}), queued)
+
+
+class _WatchedGuard(Guard):
+    async def load(self, committed: Callable[[], Awaitable[int]]) -> None:
+        """As the base class does; it may wait for the ledger, and everybody else waits for it."""
+        with working("loading the state"):
+            await super().load(committed)
+
+
+async def _serve(settings: Settings, guard: Guard, app: GuardApp, stop: asyncio.Event) -> None:
     starting = asyncio.create_task(app.start())
     crashed = asyncio.create_task(app._crashed.wait())
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({starting, crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    # It joins its group, for which a broker may wait until dead members are given up.
+    with working("starting", limit=ALIVE_SECONDS + 2 * settings.session_timeout_ms / 1000):
+        await asyncio.wait({starting, crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not (starting.done() and starting.exception()):
         await asyncio.wait({crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
     failure = _failure(starting, app, guard)

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.errors import SpendstreamError
 from schemas.journal import Range, SourcePartition, decode_entry
 from schemas.topics import JOURNAL
+from streams.health import beat
 from streams.journal.fence import Fence, Mark
 from streams.kafka import consumer, end_offsets
 from streams.settings import Settings
@@ -89,9 +90,11 @@ class JournalTail:
 
     async def _wait_for(self, position: int) -> None:
         async with self._progress:
-            await self._progress.wait_for(
-                lambda: self._reached >= position or (self._task is not None and self._task.done())
-            )
+            while self._reached < position and not (self._task is not None and self._task.done()):
+                reached = self._reached
+                await self._progress.wait()
+                if self._reached > reached:
+                    beat()  # a long journal is progress; waiting for what never comes is not
         if self._reached < position and self._task is not None:
             self._task.result()
 

@@ -5,25 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
 
 from schemas.batch import INDEX
+from schemas.dead_letters import Letter, record_time
+from schemas.errors import Refusal
 from schemas.journal import SourcePartition
 from schemas.topics import USAGE
 from schemas.wire import SchemaLookup
-from sinks.archive import Archive
+from sinks.archive import Archive, Landed
+from streams.health import Status, done, working
+from streams.hints import commit_hint
 from streams.kafka import cluster_id
+from streams.lag import behind
+from streams.metering.collect import Collector, Limits
 from streams.metering.events import decoded_records
+from streams.metrics import FLUSH_LATENCY
 from streams.rating.pricebook import PriceBook
+from streams.retention import lost_to_retention
 from streams.settings import Settings
 from streams.stage import persist
 from streams.stores import clickhouse
 from streams.usage_consumer import Record, usage_consumer
+from streams.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -40,31 +48,56 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._book = book
         self._lookup = lookup
         self._next: dict[int, int] | None = None
+        self._landed: dict[int, int] = {}
         self._rank = 0
         self._writing: asyncio.Task[None] | None = None
-        self._consumer: AIOKafkaConsumer
+        self._consumer: AIOKafkaConsumer = None  # until `run` knows the broker
         self._archive: Archive
 
     async def run(self, stop: asyncio.Event) -> None:
         """Land events until told to stop."""
-        cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
-        connection = clickhouse(self._settings)
-        self._archive = Archive(connection, f"{cluster}/{USAGE}")
-        self._consumer = usage_consumer(self._settings, GROUP)
-        await persist("joining the archive sinks", self._consumer.start, stop)
-        self._consumer.subscribe([USAGE], listener=self)
-        try:
-            while not stop.is_set():
-                if self._next is None and self._consumer.assignment():
-                    await persist("finding where to resume", self._resume, stop)
-                collected = await self._collect()
-                following = self._next
-                if collected and following is not None:
-                    await self._land(collected, following, stop)
-            await self._written()
-        finally:
-            await self._consumer.stop()
-            connection.close()
+        with working("archiving") as turn:
+            cluster = await persist(
+                "reaching the broker", lambda: cluster_id(self._settings), stop, abandon=True
+            )
+            connection = clickhouse(self._settings)
+            self._archive = Archive(connection, f"{cluster}/{USAGE}")
+            consumer = usage_consumer(self._settings, GROUP)
+            limits = Limits(LINGER_SECONDS, self._settings.batch_events, self._settings.batch_bytes)
+            self._collector = Collector(consumer, limits)
+            self._consumer = consumer
+            try:
+                await persist("joining the archive sinks", consumer.start, stop, abandon=True)
+                consumer.subscribe([USAGE], listener=self)
+                await self._loop(turn, stop)
+            finally:
+                await consumer.stop()
+                connection.close()
+
+    async def _loop(self, turn: Work, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            turn.begin()
+            if self._next is None and self._consumer.assignment():
+                await persist("finding where to resume", self._resume, stop, abandon=True)
+            collected = await self._collector.collect(stop)
+            following = self._next
+            if collected and following is not None:
+                await self._land(collected, following, stop)
+        await self._written()
+
+    def status(self) -> Status:
+        """Ready while it archives, or waits for partitions."""
+        if self._consumer is None:
+            return Status(False, "reaching the broker")
+        positioned, assigned = self._next is not None, self._consumer.assignment()
+        due = {TopicPartition(USAGE, p): n for p, n in tuple(self._landed.items())}
+        doing = "archiving" if positioned else "finding where to resume"
+        return Status(
+            positioned or not assigned,
+            doing if assigned else "on standby",
+            behind(self._consumer, due),
+            {"records": self._collector.held},
+        )
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Another one has them now; what it writes is not known here."""
@@ -72,7 +105,7 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Hold back until ClickHouse has said where to resume."""
-        self._next = None
+        self._next, self._landed = None, {}
         self._consumer.pause(*assigned)
 
     async def _resume(self) -> None:
@@ -87,28 +120,8 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         for tp in assigned:
             self._consumer.seek(tp, max(following[tp.partition], beginnings[tp]))
         self._consumer.resume(*assigned)
-        self._next = following
+        self._next, self._landed = following, dict(following)
         log.info("archiving from %s", following)
-
-    async def _collect(self) -> dict[int, list[Record]]:
-        limit = self._settings.batch_events
-        collected: dict[int, list[Record]] = {}
-        count = 0
-        closes_at: float | None = None
-        while count < limit:
-            wait = 0.2 if closes_at is None else closes_at - time.monotonic()
-            if wait <= 0:
-                break
-            got = await self._consumer.getmany(
-                timeout_ms=int(wait * 1000), max_records=limit - count
-            )
-            if not got and closes_at is None:
-                break
-            closes_at = closes_at or time.monotonic() + LINGER_SECONDS
-            for tp, records in got.items():
-                collected.setdefault(tp.partition, []).extend(records)
-                count += len(records)
-        return collected
 
     async def _land(
         self,
@@ -118,39 +131,52 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
     ) -> None:
         """Decode a batch while the one before is being inserted; then insert it."""
         spans = [
-            (SourcePartition(self._archive.source, p), following[p], records[-1].offset)
+            await self._span(p, following[p], records, stop)
             for p, records in sorted(collected.items())
         ]
         records = [record for _, part in sorted(collected.items()) for record in part]
-        events = await persist("decoding", lambda: asyncio.to_thread(self._decoded, records), stop)
+        landing = await persist("decoding", lambda: asyncio.to_thread(self._decoded, records), stop)
         await self._written()
         if self._next is not following:
             return
-        for key, _, through in spans:
-            following[key.partition] = through + 1
-        self._writing = asyncio.create_task(self._write(events, spans, stop))
+        for span in spans:
+            following[span.key.partition] = span.through + 1
+        oldest = min(part[0].timestamp for part in collected.values())
+        self._writing = asyncio.create_task(self._write(*landing, spans, oldest, stop))
 
-    def _decoded(self, records: Sequence[Record]) -> pa.Table:
-        events, _ = decoded_records(records, self._book, self._lookup)
-        return archive_rows(events)
+    async def _span(
+        self, partition: int, due: int, records: Sequence[Record], stop: asyncio.Event
+    ) -> Landed:
+        tp = TopicPartition(USAGE, partition)
+        lost = await lost_to_retention(self._consumer, tp, due, records[0].offset, stop)
+        key = SourcePartition(self._archive.source, partition)
+        return Landed(key, due, records[-1].offset, lost)
+
+    def _decoded(self, records: Sequence[Record]) -> tuple[pa.Table, list[Letter]]:
+        events, refusals = decoded_records(records, self._book, self._lookup)
+        return archive_rows(events), refused_letters(self._archive.source, records, refusals)
 
     async def _write(
         self,
         events: pa.Table,
-        spans: Sequence[tuple[SourcePartition, int, int]],
+        refused: Sequence[Letter],
+        spans: Sequence[Landed],
+        oldest: int,
         stop: asyncio.Event,
     ) -> None:
-        await persist(
-            "writing the archive",
-            lambda: asyncio.to_thread(self._archive.write, events, spans, self._rank),
-            stop,
-        )
-        try:
-            await self._consumer.commit(
-                {TopicPartition(USAGE, key.partition): n + 1 for key, _, n in spans}
+        with working("flushing"):
+            await persist(
+                "writing the archive",
+                lambda: asyncio.to_thread(self._archive.write, events, spans, self._rank, refused),
+                stop,
             )
-        except KafkaError as error:
-            log.info("commit left out, ClickHouse knows better: %s", error)
+            done("flush")
+            if oldest >= 0:  # below zero: the record has no time
+                FLUSH_LATENCY.observe(max(0.0, time.time() - oldest / 1000))
+            following = {span.key.partition: span.through + 1 for span in spans}
+            self._landed.update(following)
+            offsets = {TopicPartition(USAGE, p): n for p, n in following.items()}
+            await commit_hint(self._consumer, offsets)
 
     async def _written(self) -> None:
         """Wait for the insert under way, if any: a partition is written in order."""
@@ -172,3 +198,23 @@ def archive_rows(events: pl.DataFrame) -> pa.Table:
         empty = pa.scalar([], type=tags.type)
         rows = rows.set_column(position, "tags", pa.compute.fill_null(tags, empty))
     return rows
+
+
+def refused_letters(
+    source: str, records: Sequence[Record], refusals: Mapping[int, Refusal]
+) -> list[Letter]:
+    """Refused records as letters; ``refusals`` by position in ``records``."""
+    return [
+        Letter(
+            source=source,
+            partition=records[index].partition,
+            offset=records[index].offset,
+            key=records[index].key,
+            value=records[index].value,
+            headers=tuple(records[index].headers),
+            appended_at=record_time(records[index].timestamp),
+            reason=refusal.code,
+            detail=refusal.detail,
+        )
+        for index, refusal in sorted(refusals.items())
+    ]

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from schemas.journal import decode_entry
 from schemas.topics import JOURNAL
 from sinks.ledger import Ledger
+from streams.health import Status, done, working
+from streams.hints import commit_hint
 from streams.journal.fence import Fence, Mark
 from streams.journal.tail import JOURNAL_PARTITION, JournalTruncated
 from streams.kafka import cluster_id, consumer, end_offsets
+from streams.lag import behind
+from streams.metrics import FLUSH_LATENCY, RANGES_DROPPED
 from streams.settings import Settings
 from streams.stage import persist
 from streams.stores import clickhouse
+from streams.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -40,27 +45,49 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._fence: Fence | None = None
-        self._consumer: AIOKafkaConsumer
+        self._landed = 0
+        self._consumer: AIOKafkaConsumer = None  # until `run` knows the broker
         self._ledger: Ledger
 
     async def run(self, stop: asyncio.Event) -> None:
         """Land entries until told to stop."""
-        cluster = await persist("reaching the broker", lambda: cluster_id(self._settings), stop)
-        connection = clickhouse(self._settings)
-        self._ledger = Ledger(connection, f"{cluster}/{JOURNAL}")
-        self._consumer = consumer(self._settings, group=GROUP, patience=PATIENCE)
-        await persist("joining the ledger sinks", self._consumer.start, stop)
-        self._consumer.subscribe([JOURNAL], listener=self)
-        try:
-            while not stop.is_set():
-                if self._fence is None and JOURNAL_PARTITION in self._consumer.assignment():
-                    await persist("finding where to resume", self._resume, stop)
-                batches = await self._consumer.getmany(timeout_ms=200, max_records=ENTRIES_PER_POLL)
-                if self._fence is not None:
-                    await self._land(batches.get(JOURNAL_PARTITION, ()), self._fence, stop)
-        finally:
-            await self._consumer.stop()
-            connection.close()
+        with working("landing") as turn:
+            cluster = await persist(
+                "reaching the broker", lambda: cluster_id(self._settings), stop, abandon=True
+            )
+            connection = clickhouse(self._settings)
+            self._ledger = Ledger(connection, f"{cluster}/{JOURNAL}")
+            self._consumer = consumer(self._settings, group=GROUP, patience=PATIENCE)
+            try:
+                await persist("joining the ledger sinks", self._consumer.start, stop, abandon=True)
+                self._consumer.subscribe([JOURNAL], listener=self)
+                await self._loop(turn, stop)
+            finally:
+                await self._consumer.stop()
+                connection.close()
+
+    async def _loop(self, turn: Work, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            turn.begin()
+            if self._fence is None and JOURNAL_PARTITION in self._consumer.assignment():
+                await persist("finding where to resume", self._resume, stop, abandon=True)
+            batches = await self._consumer.getmany(timeout_ms=200, max_records=ENTRIES_PER_POLL)
+            done("poll")
+            if self._fence is not None:
+                await self._land(batches.get(JOURNAL_PARTITION, ()), self._fence, turn, stop)
+
+    def status(self) -> Status:
+        """Ready while it lands entries, or stands by for the one that does."""
+        if self._consumer is None:
+            return Status(False, "reaching the broker")
+        if JOURNAL_PARTITION not in self._consumer.assignment():
+            return Status(True, "on standby")
+        positioned = self._fence is not None
+        return Status(
+            positioned,
+            "landing the journal" if positioned else "finding where to resume",
+            behind(self._consumer, {JOURNAL_PARTITION: self._landed} if positioned else {}),
+        )
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Another one is active now; what it writes is not known here."""
@@ -88,13 +115,15 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             return
         marks = {key: Mark(following, at) for key, (following, at) in progress.marks.items()}
         self._fence = Fence(marks, progress.adjusted, since=progress.position)
+        self._landed = first
         self._consumer.seek(JOURNAL_PARTITION, first)
         log.info("landing the journal from entry %d", first)
 
     async def _land(
-        self, records: Sequence[ConsumerRecord], fence: Fence, stop: asyncio.Event
+        self, records: Sequence[ConsumerRecord], fence: Fence, turn: Work, stop: asyncio.Event
     ) -> None:
         for record in records:
+            turn.begin()
             entry = decode_entry(record.headers, record.value)
             counted = fence.counted(entry, record.offset)
             appended = datetime.fromtimestamp(record.timestamp / 1000, UTC)
@@ -111,12 +140,9 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             await persist(f"writing journal entry {record.offset}", write, stop)
             if self._fence is not fence:
                 return
+            self._landed = record.offset + 1
+            done("flush")
+            FLUSH_LATENCY.observe(max(0.0, time.time() - appended.timestamp()))
+            RANGES_DROPPED.inc(len(entry.ranges) - len(counted.ranges))
         if records:
-            await self._commit(records[-1].offset + 1)
-
-    async def _commit(self, offset: int) -> None:
-        """For whoever watches the lag; nothing is resumed from it."""
-        try:
-            await self._consumer.commit({JOURNAL_PARTITION: offset})
-        except KafkaError as error:
-            log.info("commit left out, ClickHouse knows better: %s", error)
+            await commit_hint(self._consumer, {JOURNAL_PARTITION: self._landed})

@@ -6,7 +6,7 @@ depends on the record and on the program alone, never on the clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -17,6 +17,9 @@ from schemas.wire import SchemaLookup
 from streams.rating.pricebook import PriceBook
 from streams.rating.rate import rate
 from streams.usage_consumer import Record
+
+Read = Callable[[Sequence[Record]], tuple[pl.DataFrame, dict[int, Refusal]]]
+"""`decoded_records` with its prices and schemas."""
 
 _NEIGHBOURS = (SpendstreamError, ConnectionError)
 """What the schema registry raises when it cannot be asked: not the record's fault."""

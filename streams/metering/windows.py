@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 
-import polars as pl
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.batch import INDEX
-from schemas.errors import Refusal, SpendstreamError
+from schemas.errors import SpendstreamError
 from streams.kafka import consumer, end_offsets
 from streams.metering.dedupe import IdWindow
+from streams.metering.events import Read
 from streams.settings import Settings
-from streams.usage_consumer import Record
-
-Read = Callable[[Sequence[Record]], tuple[pl.DataFrame, dict[int, Refusal]]]
-"""Valid events and refusals of records: `decoded_records` with its prices and schemas."""
 
 
 class LogWentBack(SpendstreamError):

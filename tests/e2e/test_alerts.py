@@ -89,7 +89,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[RunningStack]:
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, receiver: Receiver, kafka: str | None
+) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp("alerts")
     prices = folder / "prices.yaml"
     prices.write_text(PRICES)
@@ -97,6 +99,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
     running = RunningStack(
         folder / "spendstream",
         *("--budgets", str(folder / "budgets.yaml"), "--prices", str(prices)),
+        kafka=kafka,
         environment={
             "SPENDSTREAM_WEBHOOK": f"{receiver.address}/hook",
             "SPENDSTREAM_WEBHOOK_SECRET": SECRET,

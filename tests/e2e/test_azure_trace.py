@@ -58,12 +58,14 @@ def test_archive_ledger_and_guard_agree(replayed):
     assert f"{CALLS:,} calls" in done.stdout
 
 
-def test_on_a_fresh_broker_the_same_file_still_changes_nothing(replayed, trace, expected):
+def test_after_a_restart_the_same_file_still_changes_nothing(replayed, trace, expected, kafka):
     replayed.stop()
     replayed.start()
     assert totals(replayed) == expected
     replayed.replay(trace, FORMAT)
     assert totals(replayed) == expected
-    assert replayed.query("SELECT uniqExact(source) FROM metering") == [(2,)]
+    # The embedded broker comes back as another one, which remembers nothing.
+    sources = 2 if kafka is None else 1
+    assert replayed.query("SELECT uniqExact(source) FROM metering") == [(sources,)]
     done = replayed.run("reconcile")
     assert done.returncode == 0, done.stdout

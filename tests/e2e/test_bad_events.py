@@ -1,14 +1,18 @@
-"""Bad events among good ones: the good are metered, the bad kept with their reason and place."""
+"""Bad events among good ones: the good are metered, the bad kept with their reason and place,
+mended, and metered too."""
 
 from __future__ import annotations
 
+import base64
 import json
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from schemas.topics import (
@@ -20,10 +24,13 @@ from schemas.topics import (
     SOURCE_HEADER,
     USAGE,
 )
-from streams.kafka import cluster_id, consumer
+from streams.cli.main import main
+from streams.kafka import cluster_id, consumer, partitions_of
 from streams.settings import Settings
 from tests.support.events import call
-from tests.support.running_stack import RunningStack
+from tests.support.running_stack import RunningStack, clean_environment
+from tests.support.totals import TOTALS_SQL, Totals, independent_totals
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -56,16 +63,63 @@ BAD: dict[str, Callable[[int], bytes]] = {
     "unknown_schema": lambda n: b"\xc3\x01" + f"schema{n:02d}".encode() + b"datum",
 }
 
+FIXES: dict[str, tuple[str, ...]] = {
+    "missing_field": ("--set", "team=late"),
+    "unknown_field": ("--unset", "colour"),
+    "invalid_field": ("--set", "input_tokens=7"),
+    "tokens_do_not_add_up": ("--unset", "total_tokens"),
+    "negative_tokens": ("--unset", "output_tokens"),
+    "time_out_of_range": ("--set", "occurred_at=2026-03-10T12:00:00Z"),
+    "blank_field": ("--set", "model=gpt-4o-mini"),
+}
+"""How letters are mended field by field; what they become is in `mended`."""
+GIVEN_ANEW = 10
+"""The line whose letter is mended by other bytes. Its like, and what is no event, are dropped."""
+DROPPED = ("undecodable_json", "unknown_framing", "unknown_schema")
+
+CUT_OFF = """
+import os, signal, sys
+from sinks.dead_letters import DeadLetters
+from streams.cli import main
+
+act = DeadLetters.act
+
+def cut_off(self, actions):
+    if any(action.action == "replayed" for action in actions):
+        os.kill(os.getpid(), signal.SIGKILL)
+    act(self, actions)
+
+DeadLetters.act = cut_off
+main(sys.argv[1:])
+"""
+"""A command that is killed when the broker has the letters, and before that is on record."""
+
+
+def kind_of(number: int) -> str | None:
+    """Which bad event this is; None for a good one."""
+    return list(BAD)[number // EVERY % len(BAD)] if number % EVERY == EVERY // 2 else None
+
+
+def mended(number: int) -> dict[str, Any] | None:
+    """The event as it is metered in the end; None where it is dropped."""
+    changes: dict[str, dict[str, Any]] = {
+        "missing_field": {"team": "late"},
+        "invalid_field": {"input_tokens": 7},
+        "blank_field": {"model": "gpt-4o-mini"},
+    }
+    kind = kind_of(number)
+    if kind in DROPPED and number != GIVEN_ANEW:
+        return None
+    return event(number, **changes.get(kind or "", {}))
+
 
 def lines() -> tuple[list[bytes], dict[bytes, str]]:
     """All lines of the file, and of the bad ones the reason."""
-    kinds = list(BAD.items())
     every, bad = [], {}
     for number in range(LINES):
-        line = as_line(number)
-        if number % EVERY == EVERY // 2:
-            reason, make = kinds[number // EVERY % len(kinds)]
-            line = make(number)
+        reason = kind_of(number)
+        line = as_line(number) if reason is None else BAD[reason](number)
+        if reason is not None:
             bad[line] = reason
         every.append(line)
     return every, bad
@@ -83,9 +137,7 @@ async def records(settings: Settings, topic: str, expected: int) -> list[Consume
     reader = consumer(settings)
     await reader.start()
     try:
-        await reader.topics()
-        tps = [TopicPartition(topic, p) for p in sorted(reader.partitions_for_topic(topic))]
-        reader.assign(tps)
+        reader.assign(await partitions_of(reader, topic))
         found: list[ConsumerRecord] = []
         while len(found) < expected:
             got = await reader.getmany(timeout_ms=2000)
@@ -150,3 +202,90 @@ def test_a_trace_with_a_wrong_row_is_one_line_with_its_place(stack, tmp_path):
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2
     assert line.startswith(f"spendstream: {file}:2: ContextTokens is 'ten'; a whole number")
+
+
+Dlq = Callable[..., tuple[int, bytes]]
+
+
+@pytest.fixture
+def dlq(replayed: RunningStack, capsysbinary: pytest.CaptureFixture[bytes]) -> Dlq:
+    """`spendstream dlq` in this process: its exit code, and what it says on stdout."""
+
+    def command(*arguments: str) -> tuple[int, bytes]:
+        with pytest.raises(SystemExit) as end:
+            main(["dlq", *arguments, "--folder", str(replayed.folder)])
+        return int(end.value.code or 0), capsysbinary.readouterr().out
+
+    return command
+
+
+def documents(said: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def test_a_replay_that_is_killed_half_way_is_finished_by_the_next_one(replayed, dlq):
+    fix = ("--reason", "missing_field", *FIXES["missing_field"], "--yes")
+    killed = subprocess.run(
+        [sys.executable, "-c", CUT_OFF, "dlq", "replay", *fix, "--folder", str(replayed.folder)],
+        env=clean_environment(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    _, said = dlq("list", "--reason", "missing_field", "--json")
+    assert {(e["status"], e["action"]) for e in documents(said)} == {("open", "replaying")}
+
+    code, said = dlq("replay", *fix, "--json")
+    assert (code, Counter(o["result"] for o in documents(said))) == (0, {"sent before": 5})
+    assert dlq("list", "--reason", "missing_field") == (0, b"none\n")
+
+
+def test_the_bad_events_are_listed_mended_and_replayed_and_the_totals_are_right(replayed, dlq):
+    every, bad = lines()
+    _, said = dlq("list", "--status", "all", "--json")
+    assert {group["reason"]: group["letters"] for group in documents(said)} == dict.fromkeys(BAD, 5)
+    _, said = dlq("list", "--ids", "--status", "all", "--json")
+    ids = [entry["letter"] for entry in documents(said)]
+    _, said = dlq("show", *ids, "--json")
+    letters = {base64.b64decode(letter["value"]): letter for letter in documents(said)}
+    assert {value: letter["reason"] for value, letter in letters.items()} == bad
+    assert not any(letter["accepted_now"] for letter in letters.values())
+
+    code, said = dlq("replay", "--reason", "unknown_field", "--dry-run")
+    assert (code, b"5 not sent" in said) == (1, True)
+    for reason in FIXES.keys() - {"missing_field", "unknown_field"}:
+        code, said = dlq("replay", "--reason", reason, *FIXES[reason], "--yes")
+        assert (code, said.splitlines()[-1]) == (0, b"5 sent"), said
+    # Two at the same time: what both send, the meter counts once.
+    fix = ("dlq", "replay", "--reason", "unknown_field", *FIXES["unknown_field"], "--yes")
+    for process in [replayed.begin(*fix) for _ in range(2)]:
+        process.communicate(timeout=60)
+    file = replayed.folder / "mended.json"
+    file.write_bytes(as_line(GIVEN_ANEW))
+    letter = letters[every[GIVEN_ANEW]]["letter"]
+    assert dlq("replay", letter, "--value", str(file), "--note", "cut off")[0] == 0
+    raw = next(value for value, reason in bad.items() if reason == "unknown_schema")
+    assert dlq("show", letters[raw]["letter"], "--raw") == (0, raw)
+    for reason in DROPPED:
+        assert dlq("drop", "--reason", reason, "--note", "no event", "--yes")[0] == 0
+
+    assert dlq("list") == (0, b"none\n")
+    again, said = dlq("replay", ids[0], "--by", "somebody")
+    assert (again, said.count(b"not sent")) == (1, 2)
+    _, said = dlq("list", "--ids", "--status", "all", "--json")
+    assert Counter(e["status"] for e in documents(said)) == {"replayed": 36, "dropped": 14}
+
+    events = [fields for number in range(LINES) if (fields := mended(number))]
+    priced = [fields for fields in events if fields["provider"] == "openai"]
+    wanted = Totals(
+        calls=986,
+        input_tokens=sum(fields["input_tokens"] for fields in events),
+        cost=independent_totals(json.dumps(fields).encode() for fields in priced).cost,
+    )
+    wait_until("986 calls", lambda: replayed.query("SELECT sum(calls) FROM spend") == [(986,)])
+    wait_until("986 events", lambda: replayed.query("SELECT count() FROM usage") == [(986,)])
+    assert Totals.of_row(replayed.sql(TOTALS_SQL)[0]) == wanted
+    assert replayed.query("SELECT sum(calls) FROM spend WHERE team = 'late'") == [(5,)]
+    done = replayed.run("reconcile")
+    assert done.returncode == 0, done.stdout

@@ -53,16 +53,14 @@ def test_the_example_of_the_readme_is_three_statements():
     assert len(statements) == 4
 
 
-def test_the_example_of_the_readme_sends_an_event_that_sql_shows(
-    stack: RunningStack, python: Path, tmp_path: Path
-):
+def send_first_example(stack: RunningStack, python: Path, folder: Path) -> None:
     example = first_example()
     assert DEFAULT_BROKER in example
-    script = tmp_path / "example.py"
-    script.write_text(example.replace(DEFAULT_BROKER, f"localhost:{stack.ports.broker}"))
+    script = folder / "example.py"
+    script.write_text(example.replace(DEFAULT_BROKER, stack.settings.kafka))
     sent = subprocess.run(
         [python, script],
-        cwd=tmp_path,
+        cwd=folder,
         env=clean_environment(),
         capture_output=True,
         text=True,
@@ -71,6 +69,11 @@ def test_the_example_of_the_readme_sends_an_event_that_sql_shows(
     )
     assert (sent.returncode, sent.stderr) == (0, "")
 
+
+def test_the_example_of_the_readme_sends_an_event_that_sql_shows(
+    stack: RunningStack, python: Path, tmp_path: Path
+):
+    send_first_example(stack, python, tmp_path)
     wait_until("the event", lambda: stack.query("SELECT 1 FROM spend LIMIT 1"))
     rows = stack.sql("SELECT team, model, calls, input_tokens, output_tokens, cost FROM spend")
     assert rows == [
@@ -83,3 +86,17 @@ def test_the_example_of_the_readme_sends_an_event_that_sql_shows(
             "cost": "0.000228",
         }
     ]
+
+
+@pytest.mark.only_on("kafka", "the embedded broker ends with its stack")
+def test_what_is_sent_while_the_stack_is_down_is_metered_when_it_is_back(
+    stack: RunningStack, python: Path, tmp_path: Path
+):
+    ((before,),) = stack.query("SELECT sum(calls) FROM spend")
+    stack.stop()
+    send_first_example(stack, python, tmp_path)
+    stack.start()
+    wait_until(
+        "the event",
+        lambda: stack.query("SELECT sum(calls) FROM spend") == [(before + 1,)],
+    )

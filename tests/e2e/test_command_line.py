@@ -12,9 +12,12 @@ import pytest
 
 from streams.cli.main import COMMANDS, HIDDEN, main
 from streams.settings import PREFIX
-from streams.stack.stack import Ports
+from streams.stack.ports import Ports
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.only_on("embedded", "no broker takes part, so once is enough"),
+]
 
 Run = Callable[..., tuple[int, list[str], str]]
 
@@ -74,6 +77,8 @@ def a_file(name: str, text: str) -> str:
     [
         (["up", "--fast"], ["--fast", "spendstream up --help"]),
         (["up", "--broker-port", "http"], ["--broker-port", "http"]),
+        (["up", "--broker-port", "9093", "--kafka", "k:1"], ["--broker-port", "--kafka"]),
+        (["up", "--kafka", "kafka"], ["'kafka' is no broker", "host:port"]),
         (["fly"], ["fly", "--help"]),
         (["replay"], ["FILE", "spendstream replay --help"]),
         (["replay", "x.csv"], ["--format", "spendstream replay --help"]),
@@ -201,6 +206,15 @@ def test_no_clickhouse_is_one_line_with_its_address(run, closed_port):
         assert address in one_line(lines)
 
 
+def test_a_kafka_that_is_not_there_stops_up_before_it_starts(run, closed_port):
+    address = f"127.0.0.1:{closed_port}"
+    free = Ports.free()
+    ports = ("--clickhouse-port", str(free.clickhouse), "--web-port", str(free.web))
+    code, lines, _ = run("up", "--kafka", address, *ports)
+    assert code == 2
+    assert f"--kafka {address}: no broker listens" in one_line(lines)
+
+
 def test_no_broker_is_one_line_with_its_address(run, closed_port):
     address = f"127.0.0.1:{closed_port}"
     file = a_file("trace.csv", TRACE)
@@ -211,7 +225,8 @@ def test_no_broker_is_one_line_with_its_address(run, closed_port):
 
 def commands() -> list[list[str]]:
     names = [[name] for name in COMMANDS if name not in HIDDEN | BEING_WRITTEN | {"prices"}]
-    return [*names, ["prices", "show"]]
+    letters = [["dlq", name] for name in ("list", "show", "replay", "drop")]
+    return [*names, ["prices", "show"], *letters]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)

@@ -13,7 +13,10 @@ import pytest
 
 from tests.support.running_stack import clean_environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.only_on("embedded", "the demo brings its own broker"),
+]
 
 SECONDS = 15
 

@@ -58,7 +58,7 @@ def test_archive_ledger_and_guard_agree(replayed):
     assert (done.returncode, done.stdout[:13]) == (0, "reconcile: OK"), done.stdout
 
 
-def test_on_a_fresh_broker_the_same_file_still_changes_nothing(replayed, trace, expected):
+def test_after_a_restart_the_same_file_still_changes_nothing(replayed, trace, expected):
     replayed.stop()
     replayed.start()
     replayed.replay(trace, FORMAT)

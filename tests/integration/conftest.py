@@ -1,4 +1,6 @@
-"""An embedded ClickHouse endpoint for a module, and a fresh database in it for each test."""
+"""An embedded ClickHouse endpoint for a module, and a fresh database in it for each test; and a
+Kafka that demands TLS, users and certificates.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ import pytest
 
 from sinks.clickhouse import ClickHouse
 from sinks.migrate import migrate
+from tests.support.kafka_security import DemandingKafka, demanding_kafka
+from tests.support.tls import Authority
 
 ENDPOINT = """
 import asyncio, signal, sys
@@ -59,3 +63,18 @@ def clickhouse(empty: ClickHouse) -> ClickHouse:
     """A connection to a database with all tables, without rows."""
     migrate(empty)
     return empty
+
+
+@pytest.fixture(scope="session")
+def demanding(
+    kafka_startable: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DemandingKafka]:
+    """The demanding Kafka, with no topics but those that tests make."""
+    folder = tmp_path_factory.mktemp("demanding")
+    authority = Authority(folder)
+    cluster = demanding_kafka(folder / "kafka", authority)
+    try:
+        cluster.start()
+        yield DemandingKafka(cluster, authority)
+    finally:
+        cluster.stop()

@@ -10,7 +10,7 @@ import pytest
 from schemas.journal import SourcePartition
 from schemas.usage import UsageEvent
 from schemas.wire import encode_json, no_registry
-from sinks.archive import Archive
+from sinks.archive import Archive, Landed
 from streams.landing.archive import archive_rows
 from streams.metering.events import decoded_records
 from streams.rating.pricebook import PriceBook
@@ -41,7 +41,7 @@ def write(clickhouse, book):
         ]
         records = [Record(partition, offset + n, value) for n, value in enumerate(values)]
         decoded, _ = decoded_records(records, book, no_registry)
-        span = (SourcePartition(source, partition), offset, records[-1].offset)
+        span = Landed(SourcePartition(source, partition), offset, records[-1].offset)
         archive.write(archive_rows(decoded), [span], archive.register_source())
 
     return writes

@@ -135,4 +135,22 @@ def test_the_limits_and_buckets_are_the_servers():
     for name in ("EARLIEST", "LATEST", "MAX_TEXT", "MAX_LONG", "MAX_ATTEMPT", "VOID_PREFIX"):
         assert getattr(_rules, name) == getattr(usage, name), name
     assert _rules.MAX_TOKENS_PER_EVENT == tokens.MAX_TOKENS_PER_EVENT
+    assert _rules.MAX_EVENT_BYTES == wire.MAX_EVENT_BYTES
     assert BUCKETS == tokens.BUCKET_NAMES
+
+
+def test_client_and_server_take_events_up_to_the_same_size():
+    bare = {"event_id": "e", "occurred_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    bare |= {"provider": "p", "model": "m", "team": "t", "usage_source": "missing"}
+    full = {f"tag {number:03}": "x" * 1000 for number in range(259)}
+    room = wire.MAX_EVENT_BYTES - len(encode(bare | {"tags": full | {"last": "x" * 500}})) + 500
+    assert 100 < room < 1024
+    largest, larger = (
+        encode(bare | {"tags": full | {"last": "x" * size}}) for size in (room, room + 1)
+    )
+    _rules.check_size(largest)
+    wire.decode(largest)
+    with pytest.raises(_rules.InvalidUsage, match="262,145 bytes"):
+        _rules.check_size(larger)
+    with pytest.raises(InvalidEvent, match="event_too_large"):
+        wire.decode(larger)

@@ -345,6 +345,22 @@ def test_a_body_over_the_limit_is_refused(url: str, client: Any, table: str, pac
     assert b"larger than 16777216 bytes" in reply.body
 
 
+def test_an_insert_that_the_disk_has_no_room_for_is_an_error_and_can_be_repeated(
+    client: Any, table: str
+) -> None:
+    """The engine notices when it writes the part, after all data was taken."""
+    rows = pa.table({"id": [1, 2], "name": ["a", "b"]})
+    setting = "min_free_disk_bytes_to_perform_insert"
+    client.command(f"ALTER TABLE {table} MODIFY SETTING {setting} = 1000000000000000000")
+    for _ in range(2):
+        with pytest.raises(DatabaseError, match="NOT_ENOUGH_SPACE"):
+            client.insert_arrow(table, rows, settings={"insert_deduplication_token": "once"})
+    assert client.query(f"SELECT count() FROM {table}").result_rows == [(0,)]
+    client.command(f"ALTER TABLE {table} RESET SETTING {setting}")
+    client.insert_arrow(table, rows, settings={"insert_deduplication_token": "once"})
+    assert client.query(f"SELECT count() FROM {table}").result_rows == [(2,)]
+
+
 def test_a_token_drops_the_same_insert_also_in_views(client: Any) -> None:
     window = "SETTINGS non_replicated_deduplication_window = 100"
     client.command(f"CREATE TABLE raw (id Int64) ENGINE = MergeTree ORDER BY id {window}")

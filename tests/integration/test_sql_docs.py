@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from schemas.alerts import Alert
+from schemas.dead_letters import Letter
 from schemas.journal import Adjustment, Counted, SourcePartition
 from schemas.usage import UsageEvent
 from schemas.wire import encode, no_registry
 from sinks.alert_log import AlertLog
-from sinks.archive import Archive
+from sinks.archive import Archive, Landed
 from sinks.clickhouse import ClickHouse
+from sinks.dead_letters import DeadLetters
 from sinks.ledger import Ledger
 from sinks.migrate import migrate, migrations
 from streams.landing.archive import archive_rows
@@ -123,7 +125,9 @@ def fill(connection: ClickHouse) -> None:
     events, refusals = decoded_records(records, book, no_registry)
     assert not refusals
     key = SourcePartition(SOURCE, 0)
-    archive.write(archive_rows(events), [(key, 0, len(records) - 1)], archive.register_source())
+    archive.write(
+        archive_rows(events), [Landed(key, 0, len(records) - 1)], archive.register_source()
+    )
     now = datetime.now(UTC)
     AlertLog(connection).record_alerts(
         [
@@ -144,6 +148,8 @@ def fill(connection: ClickHouse) -> None:
             )
         ]
     )
+    refused = Letter(SOURCE, 0, 9, b"search", b"{}", (), now, "missing_field", "team is required")
+    DeadLetters(connection).record([refused])
 
 
 def test_every_public_table_and_view_has_a_section_and_a_query():

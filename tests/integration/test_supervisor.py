@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import UserError
-from streams.stack.stack import Ports
+from streams.stack.ports import Ports
 from streams.stack.supervisor import Command, Supervised
 from tests.support.waiting import wait_until
 

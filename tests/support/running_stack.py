@@ -13,8 +13,8 @@ from typing import Any
 
 from sinks.clickhouse import ClickHouse
 from streams.settings import PREFIX, Settings, load_settings
+from streams.stack.ports import Ports
 from streams.stack.run_file import run_file
-from streams.stack.stack import Ports
 from tests.support.waiting import wait_until
 
 STAGES: Mapping[str, Sequence[str]] = {
@@ -34,13 +34,21 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 class RunningStack:
-    """One `spendstream up`. ``stop`` checks that it ended well, and can be followed by `start`."""
+    """One `spendstream up`. ``stop`` checks that it ended well, and can be followed by `start`.
+
+    ``kafka``: bootstrap servers of the Kafka that it runs on; None: it has the embedded broker.
+    """
 
     def __init__(
-        self, folder: Path, *flags: str, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *flags: str,
+        kafka: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.ports = Ports.free()
+        self._kafka = kafka
         self._flags = flags
         self._environment = clean_environment(**(environment or {}))
         self._output = folder.parent / f"{folder.name}-up.log"
@@ -50,7 +58,7 @@ class RunningStack:
     def settings(self) -> Settings:
         """Settings that reach it."""
         return load_settings(
-            kafka=f"127.0.0.1:{self.ports.broker}",
+            kafka=self._kafka or f"127.0.0.1:{self.ports.broker}",
             clickhouse=f"http://127.0.0.1:{self.ports.clickhouse}",
             web_port=self.ports.web,
         )
@@ -58,11 +66,12 @@ class RunningStack:
     def start(self) -> None:
         """Start it, and wait until it says where it can be reached."""
         ports = self.ports
+        own = ("--broker-port", str(ports.broker))
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "streams.cli", "up", "--folder", str(self.folder)),
-                    *("--broker-port", str(ports.broker)),
+                    *(own if self._kafka is None else ("--kafka", self._kafka)),
                     *("--clickhouse-port", str(ports.clickhouse)),
                     *("--web-port", str(ports.web)),
                     *self._flags,
@@ -73,12 +82,17 @@ class RunningStack:
                 env=self._environment,
             )
         process = self._process
-        wait_until(
-            "spendstream up",
-            lambda: process.poll() is not None or self._says_it_is_up(process.pid),
-            UP_SECONDS,
-        )
-        assert process.poll() is None, f"up ended with {process.returncode}:\n{self.words()}"
+        try:
+            wait_until(
+                "spendstream up",
+                lambda: process.poll() is not None or self._says_it_is_up(process.pid),
+                UP_SECONDS,
+            )
+            assert process.poll() is None, f"up ended with {process.returncode}"
+        except AssertionError as error:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{error}:\n{self.words()}") from None
 
     def stop(self) -> None:
         """End it by SIGINT: it ends with 0, and nothing that it started is left behind."""

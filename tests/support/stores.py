@@ -17,7 +17,8 @@ from streams.journal.fence import Fence
 from streams.journal.tail import JOURNAL_PARTITION
 from streams.kafka import consumer, end_offsets
 from streams.settings import Settings
-from streams.stack.stack import Ports, Stack
+from streams.stack.ports import Ports
+from streams.stack.stack import Stack
 
 
 @asynccontextmanager

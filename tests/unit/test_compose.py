@@ -17,6 +17,7 @@ from streams.guard.budget_file import read_budgets
 from streams.kafka import ENTRY_ROOM
 from streams.rating.pricebook import PriceBook
 from streams.settings import PREFIX, Settings, load_settings
+from streams.work import ALIVE_SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 FILE = REPOSITORY / "docker-compose.yml"
@@ -123,11 +124,31 @@ def test_every_port_is_on_loopback_only(services):
     [
         ("kafka", "kafka-broker-api-versions.sh"),
         ("clickhouse", "http://127.0.0.1:8123/ping"),
-        ("guard", "http://127.0.0.1:6066/readyz"),
+        *((stage, "http://127.0.0.1:9464/healthz") for stage in STAGES),
     ],
 )
 def test_what_can_be_asked_is_asked_for_its_health(services, name, asks):
     assert asks in " ".join(services[name]["healthcheck"]["test"])
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_tells_its_health_where_it_is_asked_and_to_its_network(services, name, monkeypatch):
+    settings = settings_of(services[name], monkeypatch)
+    assert settings.health_host == "0.0.0.0"  # noqa: S104 - inside its container
+    assert f":{settings.health_port}/" in " ".join(services[name]["healthcheck"]["test"])
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_that_is_stuck_is_unhealthy_within_half_a_minute(services, name):
+    check = services[name]["healthcheck"]
+    interval, timeout = (int(check[part].removesuffix("s")) for part in ("interval", "timeout"))
+    answered_at_once = check["retries"] * interval
+    assert ALIVE_SECONDS + answered_at_once <= 30
+    assert check["retries"] * (interval + timeout) <= 30, "a stopped one, which does not answer"
+
+
+def test_migrate_ends_before_anybody_could_ask_it(services):
+    assert services["migrate"]["healthcheck"] == {"disable": True}
 
 
 def test_the_guard_listens_where_its_port_is_published(services, monkeypatch):

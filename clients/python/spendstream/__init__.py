@@ -11,6 +11,7 @@ from spendstream._aio import AsyncEmitter
 from spendstream._blocking import Emitter
 from spendstream._fields import UsageFields
 from spendstream._rules import InvalidUsage
+from spendstream._security import Security
 from spendstream._stats import Stats
 
-__all__ = ["AsyncEmitter", "Emitter", "InvalidUsage", "Stats", "UsageFields"]
+__all__ = ["AsyncEmitter", "Emitter", "InvalidUsage", "Security", "Stats", "UsageFields"]

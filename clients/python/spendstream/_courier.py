@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from spendstream._outbox import Outbox, Record
@@ -23,6 +24,8 @@ _log = logging.getLogger("spendstream")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for one attempt. A firewall that drops packets would hold up the next server."""
+KNOCK_TIMEOUT_MS = 2000
+"""For one server to let us in: the next one gets its turn within the attempt."""
 FIRST_BACKOFF = 0.1
 MAX_BACKOFF = 2.0
 """Seconds between attempts: a broker that is back is noticed soon, one that is away is not hammered
@@ -42,11 +45,13 @@ class Courier:
     def __init__(
         self,
         servers: tuple[tuple[str, int], ...],
+        access: Mapping[str, Any],
         topic: str,
         outbox: Outbox,
         delivery_timeout: float,
     ) -> None:
         self._servers = servers
+        self._access = access
         self._topic = topic
         self._outbox = outbox
         self._delivery_timeout = delivery_timeout
@@ -128,6 +133,7 @@ class Courier:
         await self._knock()
         producer = AIOKafkaProducer(
             bootstrap_servers=[_address(host, port) for host, port in self._servers],
+            **self._access,
             client_id="spendstream-client",
             acks="all",
             linger_ms=LINGER_MS,
@@ -144,18 +150,30 @@ class Courier:
         return producer
 
     async def _knock(self) -> None:
-        """Raise OSError unless a server listens: aiokafka logs every attempt as an error."""
+        """Raise OSError or KafkaError unless a server lets us in.
+
+        aiokafka's producer logs every attempt as an error, and does not say why it failed.
+        """
         for number, (host, port) in enumerate(self._servers, start=1):
             try:
-                _, writer = await asyncio.open_connection(host, port)
-            except OSError:
+                await self._let_in(host, port)
+            except (OSError, KafkaError):
                 if number == len(self._servers):
                     raise
             else:
-                writer.close()
-                with contextlib.suppress(OSError):  # it has answered, which is all that was asked
-                    await writer.wait_closed()
                 return
+
+    async def _let_in(self, host: str, port: int) -> None:
+        if self._access["security_protocol"] != "PLAINTEXT":
+            connection = await create_conn(
+                host, port, request_timeout_ms=KNOCK_TIMEOUT_MS, **self._access
+            )
+            await connection.close()
+            return
+        _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+        with contextlib.suppress(OSError):  # it has answered, which is all that was asked
+            await writer.wait_closed()
 
     async def _shut(self, producer: AIOKafkaProducer) -> None:
         """Stop a producer without waiting for what it cannot deliver (`stop` alone would)."""
@@ -190,4 +208,5 @@ def _address(host: str, port: int) -> str:
 
 def _words(error: BaseException) -> str:
     text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    cause = f" ({error.__cause__})" if error.__cause__ else ""
+    return f"{type(error).__name__}: {text}{cause}" if text else type(error).__name__

@@ -14,7 +14,8 @@ from spendstream._courier import Courier
 from spendstream._event import completed, resolved_defaults, void_of
 from spendstream._fields import UsageFields
 from spendstream._outbox import Outbox
-from spendstream._rules import InvalidUsage, check
+from spendstream._rules import InvalidUsage, check, check_size
+from spendstream._security import Security
 from spendstream._stats import Stats
 from spendstream._url import kafka_servers
 from spendstream._worker import Worker
@@ -30,19 +31,22 @@ STOP_GRACE = 0.5
 class Meter:
     """Validates, encodes and queues usage events; its worker delivers them.
 
-    Thread-safe: any thread may call any method. Raises ValueError where ``url``, ``defaults``,
-    ``max_pending`` or ``delivery_timeout`` is wrong, and nothing on account of the broker.
+    Thread-safe: any thread may call any method. Raises ValueError where ``url``, ``security``,
+    ``defaults``, ``max_pending`` or ``delivery_timeout`` is wrong, and nothing on account of the
+    broker.
 
-    ``url``: ``kafka://host:port[,host:port]``. ``defaults``: fields that an event takes where it
-    does not say them. ``max_pending``: events held at most. ``delivery_timeout``: seconds for
-    which an event may wait. ``strict``: raise InvalidUsage for an invalid event, instead of
-    counting it and logging the reason once.
+    ``url``: ``kafka://host:port[,host:port]``. ``security``: for a broker that demands TLS or a
+    user; by default what ``SPENDSTREAM_KAFKA_*`` in the environment says. ``defaults``: fields that
+    an event takes where it does not say them. ``max_pending``: events held at most.
+    ``delivery_timeout``: seconds for which an event may wait. ``strict``: raise InvalidUsage for an
+    invalid event, instead of counting it and logging the reason once.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        security: Security | None = None,
         topic: str = "llm.usage",
         defaults: Mapping[str, Any] | None = None,
         max_pending: int = 10_000,
@@ -50,6 +54,7 @@ class Meter:
         strict: bool = False,
     ) -> None:
         servers = kafka_servers(url)
+        access = (security or Security.from_environment(os.environ)).options()
         if max_pending < 1:
             raise ValueError(f"max_pending is {max_pending}; at least 1 event must be held")
         if not 0 < delivery_timeout <= 3600:
@@ -60,7 +65,8 @@ class Meter:
         self._strict = strict
         self._reasons_logged: set[tuple[str, str]] = set()
         self._outbox = Outbox(max_pending, delivery_timeout)
-        self._worker = Worker(Courier(servers, topic, self._outbox, delivery_timeout), self._outbox)
+        courier = Courier(servers, access, topic, self._outbox, delivery_timeout)
+        self._worker = Worker(courier, self._outbox)
         self._stopped = False
         atexit.register(self._close)
 
@@ -90,6 +96,7 @@ class Meter:
             event = completed(fields(), self._defaults)
             check(event)
             key, value = event["team"].encode(), encode(event)
+            check_size(value)
         except InvalidUsage as error:
             self._outbox.refuse()
             if self._strict:

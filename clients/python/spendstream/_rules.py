@@ -22,6 +22,7 @@ MAX_ATTEMPT = 2**31 - 1
 MAX_TOKENS_PER_EVENT = 1_000_000_000
 MAX_COST = 10**9
 COST_DECIMALS = 12
+MAX_EVENT_BYTES = 262_144
 VOID_PREFIX = "void:"
 
 _REQUIRED = ("event_id", "provider", "model", "team")
@@ -55,6 +56,16 @@ def check(event: Mapping[str, Any]) -> None:
             raise InvalidUsage("blank_field", name, f"{name} is empty; give a name")
     _check_buckets(event)
     _check_void(event)
+
+
+def check_size(value: bytes) -> None:
+    """Raise InvalidUsage where an encoded event is larger than the server takes."""
+    if len(value) > MAX_EVENT_BYTES:
+        raise InvalidUsage(
+            "event_too_large",
+            "tags",
+            f"the event has {len(value):,} bytes; at most {MAX_EVENT_BYTES:,}, and no prompt in it",
+        )
 
 
 _WHERE = {"team": ": pass team=, or set it in defaults= or in SPENDSTREAM_TEAM"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -123,8 +124,8 @@ async def topic(broker: Broker) -> str:
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TEAM", "APPLICATION", "ENVIRONMENT", "DEPARTMENT"):
-        monkeypatch.delenv(f"SPENDSTREAM_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("SPENDSTREAM_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

@@ -147,3 +147,11 @@ async def test_the_asyncio_emitter_closes_in_its_deadline_too(absent_broker, cap
     stats = await meter.aclose(timeout=0.1)
     assert time.monotonic() - start < 0.1 + 1.0
     assert (stats.dropped_undelivered, stats.pending) == (1, 0)
+
+
+def test_an_event_with_a_prompt_in_its_tags_is_refused_before_it_is_queued(emitter_to_nowhere):
+    meter = emitter_to_nowhere(strict=True)
+    with pytest.raises(spendstream.InvalidUsage, match="no prompt in it") as refused:
+        meter.emit(**CALL, tags={f"part {n}": "x" * 1000 for n in range(300)})
+    assert refused.value.code == "event_too_large"
+    assert (meter.stats.refused, meter.stats.pending) == (1, 0)

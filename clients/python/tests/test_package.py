@@ -16,6 +16,7 @@ def test_the_public_namespace_is_what_all_says():
         "AsyncEmitter",
         "Emitter",
         "InvalidUsage",
+        "Security",
         "Stats",
         "UsageFields",
     ]

@@ -82,3 +82,22 @@ async def test_open_alerts_are_those_that_are_not_resolved(topic):
     desk = AlertDesk(topic.publish)
     await desk.hand_in([OPENED, OTHER, RESOLVED])
     assert desk.open_alerts() == [OTHER]
+
+
+async def test_a_state_from_before_the_evidence_resolves_nothing(topic):
+    desk = AlertDesk(topic.publish)
+    desk.remember([an_alert(position=50)])
+    older = an_alert(transition="resolved", severity="info", position=49)
+    await desk.hand_in([older])
+    assert topic.published == []
+    same = an_alert(transition="resolved", severity="info", position=50)
+    await desk.hand_in([same])
+    assert topic.published == [same]
+
+
+async def test_positions_of_another_journal_say_nothing_about_age(topic):
+    desk = AlertDesk(topic.publish)
+    desk.remember([an_alert(position=50)])
+    elsewhere = an_alert(transition="resolved", journal="another/llm.spend", position=3)
+    await desk.hand_in([elsewhere])
+    assert topic.published == [elsewhere]

@@ -1,0 +1,33 @@
+-- Three roles for ClickHouse, each with what its work takes, on the database `spendstream`: replace
+-- `spendstream.` where it has another name. To be run by an administrator, and again after an
+-- upgrade that adds a table. Passwords belong to users, and users to docs/operations.md.
+
+-- `spendstream migrate`. It adds tables, views and columns, and never drops anything. The
+-- materialized view that feeds `spend_daily` runs as whoever made it: keep that user.
+CREATE ROLE IF NOT EXISTS spendstream_owner;
+GRANT CREATE TABLE ON spendstream.* TO spendstream_owner;
+GRANT CREATE VIEW ON spendstream.* TO spendstream_owner;
+GRANT ALTER ADD COLUMN ON spendstream.* TO spendstream_owner;
+GRANT SELECT ON spendstream.* TO spendstream_owner;
+GRANT INSERT ON spendstream.migrations TO spendstream_owner;
+GRANT INSERT ON spendstream.spend_daily TO spendstream_owner;
+
+-- The stages, `dlq` and `reconcile`. They read what they wrote, and only ever add rows.
+CREATE ROLE IF NOT EXISTS spendstream_writer;
+GRANT SELECT ON spendstream.* TO spendstream_writer;
+GRANT INSERT ON spendstream.spend TO spendstream_writer;
+-- For servers on which that view runs as whoever inserts.
+GRANT INSERT ON spendstream.spend_daily TO spendstream_writer;
+GRANT INSERT ON spendstream.ledger_progress TO spendstream_writer;
+GRANT INSERT ON spendstream.adjustments TO spendstream_writer;
+GRANT INSERT ON spendstream.sources TO spendstream_writer;
+GRANT INSERT ON spendstream.usage_events TO spendstream_writer;
+GRANT INSERT ON spendstream.archive_progress TO spendstream_writer;
+GRANT INSERT ON spendstream.alerts TO spendstream_writer;
+GRANT INSERT ON spendstream.deliveries TO spendstream_writer;
+GRANT INSERT ON spendstream.dead_letters TO spendstream_writer;
+GRANT INSERT ON spendstream.dead_letter_actions TO spendstream_writer;
+
+-- `spendstream sql` and `doctor`, and whoever asks with a client of their own.
+CREATE ROLE IF NOT EXISTS spendstream_reader;
+GRANT SELECT ON spendstream.* TO spendstream_reader;

@@ -1,0 +1,1 @@
+"""Reconciliation: archive = ledger = guard. What differs is found, explained and repaired."""
