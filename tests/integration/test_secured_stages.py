@@ -187,11 +187,12 @@ def test_a_stage_that_is_refused_ends_with_one_line(
     plaintext = {name: "" for name in environment if name.startswith("SPENDSTREAM_KAFKA_")}
     plaintext["SPENDSTREAM_KAFKA_SECURITY"] = "PLAINTEXT"
     mistakes: Sequence[tuple[tuple[str, ...], dict[str, str], str]] = (
-        *((stage, wrong, "SPENDSTREAM_KAFKA_PASSWORD: ") for stage in STAGES),
+        (("meter",), wrong, "SPENDSTREAM_KAFKA_PASSWORD: "),
+        (("guard",), wrong, "SPENDSTREAM_KAFKA_PASSWORD: "),
         (("migrate",), wrong, "SPENDSTREAM_KAFKA_PASSWORD: "),
-        (("meter",), {"SPENDSTREAM_KAFKA_CA": other}, "SPENDSTREAM_KAFKA_CA: "),
-        (("meter",), plaintext, "SPENDSTREAM_KAFKA_SECURITY: "),
-        (("guard",), {"SPENDSTREAM_CLICKHOUSE_CA": other}, "SPENDSTREAM_CLICKHOUSE_CA: "),
+        (("sink", "archive"), {"SPENDSTREAM_KAFKA_CA": other}, "SPENDSTREAM_KAFKA_CA: "),
+        (("sink", "ledger"), plaintext, "SPENDSTREAM_KAFKA_SECURITY: "),
+        (("meter",), {"SPENDSTREAM_CLICKHOUSE_CA": other}, "SPENDSTREAM_CLICKHOUSE_CA: "),
         (
             ("sink", "ledger"),
             {"SPENDSTREAM_CLICKHOUSE_PASSWORD": "wrong-hunter2"},
@@ -247,12 +248,10 @@ def test_the_embedded_stack_leaves_alone_what_is_set_for_another_broker(
         processes = [stack._process.pid, *descendants(stack._process.pid)]
         arguments = [word for pid in processes for word in command_line(pid)]
         assert len(processes) > len(STAGES)
-        reads = [stack.run("sql", "SELECT 1", *more).returncode for more in ((), ("--write",))]
         table = "CREATE TABLE own (n Int8) ENGINE = MergeTree ORDER BY n"
         writes = [stack.run("sql", table, *more) for more in ((), ("--write",))]
     finally:
         stack.stop()
-    assert reads == [0, 0]
     assert [done.returncode for done in writes] == [1, 0]
     assert "This user may only read" in writes[0].stderr
     files = [file for file in tmp_path.rglob("*") if file.suffix in (".json", ".log")]
