@@ -84,7 +84,7 @@ def test_aiokafka_does_not_log_the_password(caplog: pytest.LogCaptureFixture):
     log = logging.getLogger("aiokafka.conn")
     request = SaslAuthenticateRequest(b"\0app\0hunter2").prepare({36: (0, 1)})
     SASL.options()
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="aiokafka.conn"):
         log.debug("Request to %s:%d %d: %s", "broker", 9092, 1, request)
         log.debug("Request to %s:%d %d: %s", "broker", 9092, 2, "another one")
     assert [record.getMessage() for record in caplog.records] == [
