@@ -121,8 +121,9 @@ class Notifier:
             self._being_recorded = len(batch)
 
             def record() -> None:
-                self._log.record_alerts([alert for alert, _ in batch])  # noqa: B023 - awaited in this turn
-                self._log.record_deliveries([d for _, pending in batch for d in pending])  # noqa: B023
+                # In this order: an alert on record without its deliveries is taken for done.
+                self._log.record_deliveries([d for _, pending in batch for d in pending])  # noqa: B023 - awaited in this turn
+                self._log.record_alerts([alert for alert, _ in batch])  # noqa: B023
 
             try:
                 await persist("recording alerts", lambda: asyncio.to_thread(record), self._stop)

@@ -158,3 +158,17 @@ async def test_deliveries_of_a_channel_that_is_gone_wait_for_it(notifier, log):
     back = Receiver("slack")
     await notifier(back)
     await until(lambda: back.accepted == [A])
+
+
+async def test_an_alert_is_not_on_record_before_its_deliveries_are(notifier, log, clickhouse):
+    """Killed between the two, the next notifier would take it for done."""
+    slack = Receiver("slack")
+    slack.reachable.clear()
+    running = await notifier(slack)
+    clickhouse.command("RENAME TABLE deliveries TO elsewhere")
+    running.take(A)
+    await until(lambda: slack.asked == [A])
+    assert log.published() == []
+    clickhouse.command("RENAME TABLE elsewhere TO deliveries")
+    await until(lambda: log.published() == [A])
+    assert [delivery.alert for delivery in log.pending()] == [A]
