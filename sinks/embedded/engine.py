@@ -10,6 +10,7 @@ own ``default`` are kept but not shown; those of any other database are shared.
 
 import html
 import json
+import re
 import shutil
 from contextlib import closing
 from dataclasses import dataclass
@@ -115,10 +116,21 @@ class Engine:
     def _open_default_database(self) -> None:
         """Replace chDB's ``default``, a view of the host's files, by an ordinary database."""
         self._anchor.query("DETACH DATABASE default")
-        kept = Path(self._path, "metadata", "default.sql").exists()
+        definition = Path(self._path, "metadata", "default.sql")
+        if definition.exists() and not self._has_tables(definition):
+            # chDB cannot attach a database that was left before it had a table.
+            definition.unlink()
         self._anchor.query(
-            "ATTACH DATABASE default" if kept else "CREATE DATABASE default ENGINE = Atomic"
+            "ATTACH DATABASE default"
+            if definition.exists()
+            else "CREATE DATABASE default ENGINE = Atomic"
         )
+
+    def _has_tables(self, definition: Path) -> bool:
+        found = re.search(r"UUID '([0-9a-f-]{36})'", definition.read_text())
+        if found is None:  # not one that keeps its tables under its id
+            return True
+        return any(Path(self._path, "store", found[1][:3], found[1]).glob("*.sql"))
 
 
 def _connect(target: str) -> Any:

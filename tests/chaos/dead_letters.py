@@ -7,6 +7,7 @@ from aiokafka import TopicPartition
 from schemas.topics import DEAD_LETTERS, OFFSET_HEADER, PARTITION_HEADER, REASON_HEADER
 from streams.kafka import consumer, end_offsets
 from streams.settings import Settings
+from tests.chaos.admin import insisting
 
 
 class DeadLetters:
@@ -17,6 +18,7 @@ class DeadLetters:
         self._next = 0
         self.reasons: dict[tuple[int, int], str] = {}
 
+    @insisting
     async def places(self) -> set[tuple[int, int]]:
         """Everything that is there now; a letter may be there several times."""
         tp = TopicPartition(DEAD_LETTERS, 0)

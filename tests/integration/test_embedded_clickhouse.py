@@ -695,6 +695,23 @@ def test_a_running_request_is_finished_and_the_data_is_there_again(tmp_path: Pat
         assert ask(url, b"SELECT sum(id) FROM kept").body == b"3\n"
 
 
+def test_a_folder_that_was_left_before_it_had_a_table_opens_again(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for _ in range(2):
+        with running(data) as url:
+            client = connect(url)
+            assert client.query("SHOW TABLES").result_rows == []
+            client.close()
+    with running(data) as url:
+        client = connect(url)
+        client.command("CREATE TABLE kept (id Int64) ENGINE = MergeTree ORDER BY id")
+        client.close()
+    with running(data) as url:
+        client = connect(url)
+        assert client.query("SHOW TABLES").result_rows == [("kept",)]
+        client.close()
+
+
 def test_a_folder_in_use_is_one_clear_error(tmp_path: Path) -> None:
     with running(tmp_path / "data"), start(tmp_path / "data") as second:
         output, _ = second.communicate(timeout=30)
