@@ -12,7 +12,7 @@ from tests.chaos.waiting import until
 from tests.chaos.world import RATE, World
 
 SHORT_SECONDS = (2.0, 4.0)
-LONG_SECONDS = 15.0
+LONG_SECONDS = 12.0
 FULL_SECONDS = 5.0
 DROPS = 3
 """In a row: the driver repeats an insert once by itself."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 T = TypeVar("T")
 
 LOOPBACK = "127.0.0.1"
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.2
 PORTS = range(12_000, 20_000)
 """Below those that the kernel gives to outgoing connections: a port must be free again later."""
 

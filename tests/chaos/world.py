@@ -57,8 +57,8 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 }
 SPARE = "meter-3"
 STANDING = tuple(name for name in ARGUMENTS if name != SPARE)
-THRESHOLDS = tuple(range(3, 1000, 3))
-SECONDS_PER_PERCENT = 1.5
+THRESHOLDS = tuple(range(8, 1000, 8))
+SECONDS_PER_PERCENT = 1
 """How long a team's traffic takes for one percent of its budget: alerts come all the time."""
 
 
@@ -256,7 +256,7 @@ class World:
 
     def _write_budgets(self) -> None:
         per_second = self.source.mean_cost(datetime.now(UTC).date()) * int(RATE) / len(TEAMS)
-        limit = per_second * int(100 * SECONDS_PER_PERCENT)
+        limit = per_second * (100 * SECONDS_PER_PERCENT)
         budgets = [
             {
                 "team": team,
@@ -301,7 +301,7 @@ class World:
             "SPENDSTREAM_BATCH_LINGER_MS": str(LINGER_MS),
             "SPENDSTREAM_FETCH_MAX_WAIT_MS": str(FETCH_MS),
             "SPENDSTREAM_DEDUPE_HORIZON": str(HORIZON),
-            "SPENDSTREAM_DRIFT_CHECK_SECONDS": "3",
+            "SPENDSTREAM_DRIFT_CHECK_SECONDS": "5",
             "SPENDSTREAM_BUDGETS": str(self.budgets),
             "SPENDSTREAM_WEBHOOK": f"{self.receiver.address}/hook",
             "SPENDSTREAM_WEBHOOK_SECRET": SECRET,
