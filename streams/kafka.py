@@ -108,6 +108,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
         brokers = len((await admin.describe_cluster())["brokers"])
     finally:
         await admin.close()
+    made = []
     for name, code, *_ in response.topic_errors:
         error = for_code(code)
         if error is InvalidReplicationFactorError:
@@ -115,9 +116,12 @@ async def ensure_topics(settings: Settings) -> list[str]:
                 f"{PREFIX}REPLICATION_FACTOR: {settings.replication_factor} replicas of topic "
                 f"{name} are more than the brokers at {settings.kafka}; write {brokers} or less"
             )
+        # A broker that was asked just now may not have heard yet of what another has made.
         if code and error is not TopicAlreadyExistsError:
             raise error(f"topic {name}")
-    return [topic.name for topic in missing]
+        if not code:
+            made.append(name)
+    return made
 
 
 def _topic_config(topic: Topic, settings: Settings) -> dict[str, str]:
