@@ -79,13 +79,13 @@ def daily_difference(clickhouse: ClickHouse) -> tuple[int, int]:
 
 
 def covered(clickhouse: ClickHouse) -> Mapping[str, int]:
-    """What accepted ranges say became of the events: duplicates, conflicts, refused, lost."""
-    ((*counts,),) = clickhouse.query(
-        "SELECT sum(duplicates), sum(conflicts), sum(refused), sum(lost) FROM ledger_progress "
-        "WHERE accepted"
-    )
+    """What accepted ranges say became of the events; and how many ranges were ``dropped``."""
     names = ("duplicates", "conflicts", "refused", "lost")
-    return dict(zip(names, map(int, counts), strict=True))
+    sums = ", ".join(f"sumIf({name}, accepted)" for name in names)
+    ((*counts,),) = clickhouse.query(
+        f"SELECT {sums}, countIf(NOT accepted AND partition >= 0) FROM ledger_progress"
+    )
+    return dict(zip((*names, "dropped"), map(int, counts), strict=True))
 
 
 def _events(rows: Sequence[tuple[Any, ...]]) -> dict[str, Line]:

@@ -44,6 +44,8 @@ class Round:
     seconds: float = 0.0
     refused: int = 0
     repeated: int = 0
+    dropped: int = 0
+    """Ranges that the fence has dropped: without it each of them would have counted twice."""
     alerts: int = 0
     delivered_again: int = 0
     problems: list[str] = field(default_factory=list)
@@ -68,6 +70,7 @@ class Rounds:
         self._losses = 0
         self._removed = 0
         self._again = 0
+        self._dropped = 0
         self._told = 0
         self._watch: Watch
         self._letters = DeadLetters(world.settings)
@@ -156,7 +159,7 @@ class Rounds:
                 row.problems.append(f"{len(ids)} events {what}, such as {sorted(ids)[:SHOWN]}")
         row.refused = sum(event.epoch == epoch for event in self._known.refused.values())
         complaints = [
-            *await asyncio.to_thread(self._ranges),
+            *await asyncio.to_thread(self._ranges, row),
             *await self._buried(),
             *await self._alerts(row),
             *await asyncio.to_thread(self._reconciled, guard),
@@ -179,7 +182,7 @@ class Rounds:
                 found |= compare(known.rounds[suspect], events(clickhouse, suspect))
         return found, copies.drift(clickhouse, guard)
 
-    def _ranges(self) -> list[str]:
+    def _ranges(self, row: Round) -> list[str]:
         """What the accepted ranges say, against what happened; and the daily sums."""
         problems = []
         covered = copies.covered(self._world.clickhouse)
@@ -188,6 +191,7 @@ class Rounds:
         if covered["conflicts"]:
             problems.append(f"{covered['conflicts']} conflicts; no id was given twice")
         self._refused_in_ledger = covered["refused"]
+        row.dropped, self._dropped = covered["dropped"] - self._dropped, covered["dropped"]
         if any(daily := copies.daily_difference(self._world.clickhouse)):
             problems.append(f"spend_daily differs from spend by {daily}")
         return problems
