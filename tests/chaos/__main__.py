@@ -70,6 +70,9 @@ def chaos(
         )
     try:
         rounds, facts = _run(folder, seed, seconds, plan, dice, console)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder)
+        sys.exit(130)
     except BaseException:  # noqa: BLE001 - whatever it is, it is not the product's
         console.print_exception()
         console.print(f"the suite itself failed; logs and data are in {folder}")

@@ -47,7 +47,7 @@ class FaultProxy:
         self._traps: list[Trap] = []
         self._stages: dict[int, str] = {}
         self._sites: list[web.TCPSite] = []
-        self._runner: web.AppRunner
+        self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession
         self.last_insert: dict[str, str] = {}
         """Per table, the stage that wrote last."""
@@ -70,8 +70,9 @@ class FaultProxy:
 
     async def stop(self) -> None:
         self._passing.set()
-        await self._runner.cleanup()
-        await self._session.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            await self._session.close()
 
     async def set_mode(self, mode: Mode) -> None:
         """From now on: pass; refuse connections and cut those that are open; hang; answer 500."""
@@ -96,6 +97,7 @@ class FaultProxy:
             self._traps.remove(trap)
 
     async def _listen(self) -> None:
+        assert self._runner is not None
         for port in self._stages:
             site = web.TCPSite(self._runner, LOOPBACK, port, reuse_address=True)
             await site.start()

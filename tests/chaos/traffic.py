@@ -65,7 +65,8 @@ class Traffic:
 
     def stop(self) -> None:
         self._ended = True
-        self._thread.join(30)
+        if self._thread.ident is not None:
+            self._thread.join(30)
 
     def resume(self, epoch: str, *, repeats: bool = True) -> None:
         """Publish events of this round; they repeat and take back none that were made before, and

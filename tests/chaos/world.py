@@ -79,7 +79,7 @@ class World:
         self.ports = dict(zip(ARGUMENTS, ports, strict=False))
         self.web = dict(zip(("guard-1", "guard-2"), ports[len(ARGUMENTS) :], strict=False))
         self.proxy = FaultProxy(f"http://{LOOPBACK}:{engine}")
-        self.engine: Supervised
+        self._engine: Supervised | None = None
         self.watch: Watch
         self.round = ""
         self.first = 0
@@ -129,7 +129,8 @@ class World:
                 os.kill(pid, signal.SIGCONT)
         await asyncio.gather(*(self.stop_stage(name) for name in list(self.stages)))
         await self.proxy.stop()
-        await self.engine.stop()
+        if self._engine is not None:
+            await self._engine.stop()
         await asyncio.to_thread(self.cluster.stop)
         await asyncio.to_thread(self.disk.unmount)
 
@@ -152,7 +153,8 @@ class World:
 
     async def kill(self, name: str) -> float:
         """SIGKILL a stage or the engine; when (monotonic)."""
-        stage = self.engine if name == "engine" else self.stages[name]
+        stage = self._engine if name == "engine" else self.stages[name]
+        assert stage is not None
         pid = await until(f"{name} runs", lambda: stage.pid)
         os.kill(pid, signal.SIGKILL)
         at = time.monotonic()
@@ -280,8 +282,8 @@ class World:
             environment[NAMESPACE] = str(self.disk.keeper)
         data = self.disk.folder / "clickhouse"
         argv = [sys.executable, "-m", "tests.chaos.launcher", "embedded-clickhouse", str(data)]
-        self.engine = Supervised(Command("engine", argv, environment), self.folder / "logs")
-        await self.engine.start()
+        self._engine = Supervised(Command("engine", argv, environment), self.folder / "logs")
+        await self._engine.start()
         await until("ClickHouse answers", self.engine_answers, STARTING_SECONDS)
 
     async def engine_answers(self) -> bool:
