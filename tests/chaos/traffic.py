@@ -107,7 +107,7 @@ class Traffic:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             acks="all",
-            linger_ms=10,
+            linger_ms=100,
             request_timeout_ms=10_000,
             retry_backoff_ms=200,
         )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 RATE = 200.0
 """Events a second: steady on two cores beside three brokers and a dozen processes."""
 SESSION_MS = 3000
-LINGER_MS = 400
+LINGER_MS = 500
 FETCH_MS = 500
 """A broker answers at once when there is something; so only the idle ask less often."""
 HORIZON = 5000
@@ -303,7 +303,7 @@ class World:
             "SPENDSTREAM_BATCH_LINGER_MS": str(LINGER_MS),
             "SPENDSTREAM_FETCH_MAX_WAIT_MS": str(FETCH_MS),
             "SPENDSTREAM_DEDUPE_HORIZON": str(HORIZON),
-            "SPENDSTREAM_DRIFT_CHECK_SECONDS": "5",
+            "SPENDSTREAM_DRIFT_CHECK_SECONDS": "15",
             "SPENDSTREAM_BUDGETS": str(self.budgets),
             "SPENDSTREAM_WEBHOOK": f"{self.receiver.address}/hook",
             "SPENDSTREAM_WEBHOOK_SECRET": SECRET,
