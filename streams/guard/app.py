@@ -24,6 +24,7 @@ from streams.guard.transport import GuardApp, NoTables
 from streams.guard.views import VIEWS, Answer
 from streams.health import done, heartbeat, resuming, working
 from streams.kafka_access import client_options
+from streams.lag import behind
 from streams.metrics import ALERT_LATENCY, DRIFT
 from streams.settings import Settings
 from streams.stage import Stopped
@@ -116,7 +117,12 @@ def _connect_gate(app: GuardApp, guard: Guard) -> None:
         if (appended := _entry_appended.get()) is not None:
             ALERT_LATENCY.observe(max(0.0, time.time() - appended))
 
+    def journal_end() -> int | None:
+        consumer = getattr(getattr(app._consumer, "_thread", None), "_consumer", None)
+        return None if consumer is None else behind(consumer, {journal: 0}).lag[journal]
+
     guard.publish = publish
+    guard.journal_end = journal_end
     # Signals hold their receivers weakly.
     app.gate_receivers = (  # type: ignore[attr-defined]
         on_assigned := _assigned(guard, journal, committed, app),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ from streams.stage import persist
 from streams.stores import clickhouse
 
 log = logging.getLogger(__name__)
+
+STALL_SECONDS = 3.0
+"""Entries that were fetched are handed on within this time, or they never are."""
 
 
 class Guard:
@@ -65,6 +69,10 @@ class Guard:
         self._loading = asyncio.Lock()
         self.failure: Exception | None = None
         self.publish: Publish = self._unpublished
+        self.journal_end: Callable[[], int | None] = lambda: None
+        """The journal's end as the last fetch told it; None where none has."""
+        self._in_hand = 0
+        self._stall = (0, time.monotonic())
 
     async def _unpublished(self, alert: Alert) -> None:
         raise AssertionError("the app has not connected the alerts topic")
@@ -122,10 +130,14 @@ class Guard:
         before it are in the ledger, or will be: the state is loaded anew, from there.
         """
         await self._gate.wait()
-        while position > self.followers[index].at.position + 1:
-            log.info("entry %d is not the next one; loading the state anew", position)
-            await self._reload(position)
-        await self.desk.hand_in(self.followers[index].take(position, headers, value))
+        self._in_hand += 1
+        try:
+            while position > self.followers[index].at.position + 1:
+                log.info("entry %d is not the next one; loading the state anew", position)
+                await self._reload(position)
+            await self.desk.hand_in(self.followers[index].take(position, headers, value))
+        finally:
+            self._in_hand -= 1
 
     async def _reload(self, committed: int) -> None:
         self.close_gate()
@@ -151,6 +163,23 @@ class Guard:
             await self.desk.hand_in(follower.due())
         if _stamp(self._settings.budgets) != self._book_stamp:
             await self._reload_budgets()
+        elif (end := self._stalled()) is not None:
+            log.warning("entries up to %d were not handed on; loading the state anew", end - 1)
+            await self._reload(end)
+
+    def _stalled(self) -> int | None:
+        """The journal's end where entries before it were fetched and have not come for a while.
+
+        faust may drop what it has in flight at a rebalance. The next entry tells so by its
+        position, but there may be none for long.
+        """
+        due = min(follower.at.position for follower in self.followers) + 1
+        end = self.journal_end()
+        now = time.monotonic()
+        if self._in_hand or end is None or end <= due or due != self._stall[0]:
+            self._stall = (due, now)
+            return None
+        return end if now - self._stall[1] >= STALL_SECONDS else None
 
     async def check_drift(self) -> None:
         """Compare with ClickHouse as of the same position; what differs raises an alert."""

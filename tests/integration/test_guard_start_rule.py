@@ -8,12 +8,16 @@ from decimal import Decimal
 
 import pytest
 
+from schemas.alerts import Alert
 from schemas.journal import Counted, encode_rows, entry_headers
 from sinks.clickhouse import ClickHouse
 from sinks.ledger import Ledger
+from streams import stores
+from streams.guard.guard import Guard
 from streams.guard.state import compare, load_followers
 from streams.guard.totals import Totals
 from tests.support.ledger_rows import JOURNAL, NOON, covering, journal_row, journal_rows
+from tests.support.stores import running_stores
 
 pytestmark = pytest.mark.slow
 
@@ -113,3 +117,32 @@ async def test_an_entry_that_lands_while_the_state_is_loaded_is_counted(clickhou
         reading.close()
     follow(totals, 5, 8)
     assert sorted(totals.concern.counters().values()) == [8, sum(range(8)) * 10**12]
+
+
+async def test_entries_that_were_fetched_and_never_handed_on_are_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("streams.guard.guard.STALL_SECONDS", 0.0)
+    async with running_stores(tmp_path) as settings:
+        connection = stores.clickhouse(settings)
+        write(connection, 0, 3)
+        guard = Guard(settings, JOURNAL, [], asyncio.Event())
+
+        async def committed() -> int:
+            return 3
+
+        async def publish(alert: Alert) -> None:
+            published.append(alert.rule)
+
+        published: list[str] = []
+        guard.publish = publish
+        await guard.load(committed)
+        write(connection, 3, 6)
+        guard.journal_end = lambda: 3
+        await guard.tick()
+        assert guard.followers[0].at.position == 2
+        guard.journal_end = lambda: 6
+        await guard.tick()
+        await guard.tick()
+        assert guard.followers[0].at.position == 5
+        assert published == ["events_lost"]
+        await guard.close()
+        connection.close()
