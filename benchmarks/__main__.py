@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from benchmarks.broker import Rate
 from benchmarks.events import usage
-from benchmarks.report import as_json, show
-from benchmarks.run import NAMES, measure_once
+from benchmarks.quota import QUOTA, measure_quota
+from benchmarks.report import as_json, quota_figures, show, show_quota
+from benchmarks.run import NAMES, folder, measure_once
 
 
 @click.command()
@@ -24,16 +26,19 @@ from benchmarks.run import NAMES, measure_once
 @click.option("--events", default=800_000, show_default=True, type=click.IntRange(min=1000))
 @click.option("--faust-events", default=10_000, show_default=True, type=click.IntRange(min=1000))
 @click.option("--repeat", default=3, show_default=True, type=click.IntRange(min=1))
-@click.option("--only", "only", multiple=True, type=click.Choice(NAMES), help="May be repeated.")
+@click.option(
+    "--only", "only", multiple=True, type=click.Choice([*NAMES, QUOTA]), help="May be repeated."
+)
 def main(
     out: Path | None, events: int, faust_events: int, repeat: int, only: tuple[str, ...]
 ) -> None:
-    """Measure getmany, meter, faust agent and pipeline on the same events. Example:
+    """Measure getmany, meter, faust agent and pipeline on the same events; and how late it is known
+    that a budget is used up. Example:
 
     python -m benchmarks --only getmany --only meter --repeat 1
     """
     console = Console(highlight=False)
-    names = frozenset(only or NAMES)
+    names = frozenset(only or (*NAMES, QUOTA))
     runs: dict[str, list[Rate]] = {name: [] for name in NAMES if name in names}
 
     def note(name: str, rate: Rate) -> None:
@@ -45,12 +50,20 @@ def main(
             console.print(f"round {number + 1} of {repeat}")
             await measure_once(backlog, faust_events, names, note, status.update)
 
-    with console.status("encoding events") as status:
-        backlog = list(usage(events))
-        asyncio.run(rounds())
-    show(console, runs)
+    figures: dict[str, Any] = {}
+    if runs:
+        with console.status("encoding events") as status:
+            backlog = list(usage(events))
+            asyncio.run(rounds())
+        show(console, runs)
+        figures |= as_json(runs, repeat)
+    if QUOTA in names:
+        with console.status("using up budgets"), folder() as place:
+            times = asyncio.run(measure_quota(place))
+        show_quota(console, times)
+        figures[QUOTA] = quota_figures(times)
     if out is not None:
-        out.write_text(json.dumps(as_json(runs, repeat), indent=2) + "\n")
+        out.write_text(json.dumps(figures, indent=2) + "\n")
         console.print(f"written to {out}")
 
 

@@ -35,7 +35,7 @@ READERS = {"meter": "metering from", "archive": "archiving from"}
 
 def write_budgets(path: Path) -> Path:
     """A budget with three thresholds for every team: some are crossed on the way."""
-    lines = [f"  - {{team: {team}, monthly_usd: 400, thresholds: [50, 80, 100]}}" for team in TEAMS]
+    lines = [f"  - {{name: {team}, where: {{team: {team}}}, limit: 400}}" for team in TEAMS]
     path.write_text("\n".join(["timezone: UTC", "budgets:", *lines, ""]))
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.broker import Rate
+from benchmarks.quota import QuotaTimes
 
 WHAT: Mapping[str, str] = {
     "getmany": "aiokafka getmany alone, nothing decoded",
@@ -40,6 +42,9 @@ TARGETS = (
     Target("meter", "faust", 50),
     Target("pipeline", "faust", 40),
 )
+
+ANSWER_MS = 5.0
+"""What the 99th percentile of `GET /v1/quota` is to stay under."""
 
 Runs = Mapping[str, Sequence[Rate]]
 
@@ -92,6 +97,45 @@ def as_json(runs: Runs, repeat: int) -> dict[str, Any]:
             "system": platform.platform(terse=True),
         },
     }
+
+
+def quota_figures(times: QuotaTimes) -> dict[str, Any]:
+    """How late it was known that a budget was used up; the overshoot; how long an answer took."""
+    return {
+        "events_per_second": times.per_second,
+        "budgets": len(times.seconds),
+        "seconds_until_refused": _spread(times.seconds, 1, 3),
+        "overshoot_percent": _spread(times.overshoot, 1, 2),
+        "answers": len(times.answers),
+        "answer_milliseconds": _spread(times.answers, 1000, 2),
+    }
+
+
+def _spread(values: Sequence[float], factor: float, digits: int) -> dict[str, float]:
+    """Of so few values the 99th percentile may be the highest."""
+    ordered = sorted(values)
+    at = {"p50": 0.5, "p99": 0.99, "highest": 1.0}
+    return {
+        name: round(ordered[max(0, math.ceil(share * len(ordered)) - 1)] * factor, digits)
+        for name, share in at.items()
+    }
+
+
+def show_quota(console: Console, times: QuotaTimes) -> None:
+    """Print these figures."""
+    found = quota_figures(times)
+    table = Table(title=f"quota: {found['budgets']} budgets used up at {times.per_second:,} /s")
+    for heading in ("", "p50", "p99", "highest"):
+        table.add_column(heading, justify="left" if heading == "" else "right")
+    for name, unit in (
+        ("seconds_until_refused", "seconds from the call that used it up to the first refusal"),
+        ("overshoot_percent", "overshoot, percent of the limit"),
+        ("answer_milliseconds", f"milliseconds for each of {found['answers']:,} answers"),
+    ):
+        table.add_row(unit, *(f"{value:g}" for value in found[name].values()))
+    console.print(table)
+    met = "[green]yes[/]" if found["answer_milliseconds"]["p99"] < ANSWER_MS else "[red]no[/]"
+    console.print(f"answers under {ANSWER_MS:g} ms (p99): {met}")
 
 
 def show(console: Console, runs: Runs) -> None:

@@ -31,11 +31,11 @@ async def measure_once(
     """One round of every measurement in ``names``; repeats of a round are thereby interleaved."""
     _measure_steps(events, names, note, say)
     if names & ON_ONE_BACKLOG:
-        with _folder() as folder:
-            await _measure_readers(folder, events, faust_events, names, note, say)
+        with folder() as place:
+            await _measure_readers(place, events, faust_events, names, note, say)
     if "pipeline" in names:
-        with _folder() as folder:
-            await _measure_pipeline(folder, events, note, say)
+        with folder() as place:
+            await _measure_pipeline(place, events, note, say)
 
 
 def _measure_steps(events: Sequence[Usage], names: frozenset[str], note: Note, say: Say) -> None:
@@ -90,7 +90,8 @@ async def _measure_pipeline(folder: Path, events: Sequence[Usage], note: Note, s
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def folder() -> Iterator[Path]:
+    """A temporary one."""
     # A process that is being stopped may still write its log.
     with tempfile.TemporaryDirectory(prefix="spendstream-", ignore_cleanup_errors=True) as name:
         yield Path(name)

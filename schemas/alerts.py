@@ -5,16 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 log = logging.getLogger(__name__)
 
-Rule = Literal["budget", "retry_storm", "events_lost", "drift"]
+Rule = Literal[
+    "budget",
+    "executive_review",
+    "burn_rate",
+    "forecast",
+    "retry_storm",
+    "provider_outage",
+    "runaway",
+    "context_bloat",
+    "anomaly",
+    "access",
+    "unattributed",
+    "events_lost",
+    "drift",
+]
 Severity = Literal["info", "warning", "critical"]
-Transition = Literal["opened", "escalated", "resolved"]
+RANK: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
+Transition = Literal["opened", "escalated", "acknowledged", "resolved", "restated"]
+"""``restated``: what was resolved holds after all, by late data, a correction or a new limit."""
 
 
 class Contributor(BaseModel):
@@ -26,6 +43,8 @@ class Contributor(BaseModel):
     cost: Decimal | None = None
     """USD; None where it is not known."""
     calls: int
+    tokens: int | None = None
+    """All tokens of these calls; None where it does not matter."""
 
 
 class Alert(BaseModel):
@@ -44,6 +63,10 @@ class Alert(BaseModel):
     threshold: str
     """What was crossed, as the rule counts it: `80` (percent of a budget), `20` (failed calls)."""
     transition: Transition
+    number: Annotated[int, Field(ge=1)] = 1
+    """Place in the alert's history: 1 is the first transition."""
+    level: Annotated[int, Field(ge=1)] = 1
+    """How bad it is by the rule's own steps; a transition to a higher one is an escalation."""
     severity: Severity
     title: Annotated[str, Field(max_length=150)]
     detail: str
@@ -52,11 +75,31 @@ class Alert(BaseModel):
     limit: Decimal | None = None
     unit: str = "USD"
     since: AwareDatetime
+    until: AwareDatetime | None = None
+    """End of the period that it is about; from then on it is over, unless it is a ``review``."""
     at: AwareDatetime
     contributors: tuple[Contributor, ...] = ()
+    trend: tuple[Decimal, ...] = ()
+    """The figure over the time before, oldest first, in steps of equal length; for a chart."""
+    review: bool = False
+    """It stays open until somebody acknowledges it, whatever the figures say."""
+    quiet: bool = False
+    """For the history only: nobody is told."""
+    channels: tuple[str, ...] = ()
+    """Channels that the rule names for it, beside those that the routes give."""
+    by: str | None = None
+    """Who acknowledged it."""
     journal: str
     position: int
     """The journal entry that was the evidence."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbered(cls, fields: Any) -> Any:
+        """Transitions from before histories were numbered: they were opened, then resolved."""
+        if isinstance(fields, dict) and "number" not in fields:
+            return {**fields, "number": 2 if fields.get("transition") == "resolved" else 1}
+        return fields
 
     @property
     def alert_id(self) -> str:
@@ -66,7 +109,7 @@ class Alert(BaseModel):
     @property
     def transition_id(self) -> str:
         """Identity of this transition: delivered once, whoever repeats it."""
-        return f"{self.alert_id}:{self.transition}"
+        return f"{self.alert_id}:{self.number}"
 
     @property
     def scope_text(self) -> str:
@@ -74,13 +117,40 @@ class Alert(BaseModel):
         return ", ".join(f"{kind} {name}" for kind, name in self.scope.items())
 
 
-def read_alert(value: bytes | None) -> Alert | None:
-    """The transition in a record of the alerts topic; None, and a line in the log, for others."""
+class Silence(BaseModel):
+    """Nobody is told of the alerts that it matches, until it ends. Their history goes on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    silence: str
+    """Its id."""
+    rule: Rule | None = None
+    """None: of any rule."""
+    scope: dict[str, str] = {}
+    """Matches where the alert's scope has all of these."""
+    until: AwareDatetime
+    by: str
+    why: str = ""
+    at: AwareDatetime
+
+    def matches(self, alert: Alert, now: datetime) -> bool:
+        """Whether the alert is not told of at ``now``."""
+        return (
+            now < self.until
+            and self.rule in {None, alert.rule}
+            and self.scope.items() <= alert.scope.items()
+        )
+
+
+def read_record(value: bytes | None) -> Alert | Silence | None:
+    """What a record of the alerts topic holds; None, and a line in the log, for anything else."""
     if value is None:  # a tombstone: somebody has removed the alert from the topic
         return None
     try:
-        return Alert.model_validate_json(value)
-    except ValidationError as error:
+        fields = json.loads(value)
+        kind = Silence if isinstance(fields, dict) and "silence" in fields else Alert
+        return kind.model_validate_json(value)
+    except (ValueError, RecursionError) as error:
         log.warning("a record on the alerts topic is no alert and is passed over: %s", error)
         return None
 

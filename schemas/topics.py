@@ -9,6 +9,7 @@ USAGE = "llm.usage"
 DEAD_LETTERS = "llm.usage.dlq"
 JOURNAL = "llm.spend"
 ALERTS = "llm.alerts"
+QUOTAS = "llm.quotas"
 
 
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
@@ -40,6 +41,12 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(JOURNAL, 1, "the spend journal", {"retention.ms": "-1", **APPEND_TIME}),
     Topic(ALERTS, 1, "alert transitions; key: alert id", {"cleanup.policy": "compact"}),
+    Topic(
+        QUOTAS,
+        1,
+        "what is left of budgets; key: the budget, or its member",
+        {"cleanup.policy": "compact"},
+    ),
 )
 """The journal has one partition because its order is what every guarantee stands on."""
 

@@ -12,8 +12,9 @@ channel that speaks it, so that no channel leaks its address: for Slack the URL 
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,15 +59,35 @@ class Channel(Protocol):
     def name(self) -> str:
         """Stable over restarts, as it is the key of delivery records; holds no secret."""
 
-    async def send(self, alert: Alert) -> None:
+    async def send(self, alert: Alert, thread: str | None = None, reminder: int = 0) -> str | None:
         """Make one attempt. Returning means that the receiver has accepted the transition.
 
-        Safe to call concurrently. May deliver twice where an answer is lost, so receivers tell
-        transitions apart by ``alert.transition_id``. Raises DeliveryDelayed or DeliveryRejected.
+        ``reminder`` is 0 for the transition itself, n where it is told for the n-th time after
+        that. ``thread`` is what earlier sends of this alert to this channel have returned: where
+        its messages are; None where the channel knows no such place. It holds no secret, outlives
+        the process, and is another one only where the old place is gone.
+
+        Safe to call concurrently; what one alert has to say is sent in its order. May deliver twice
+        where an answer is lost, so receivers tell messages apart by `message_id`. Raises
+        DeliveryDelayed or DeliveryRejected.
         """
+
+    async def send_digest(self, alerts: Sequence[Alert]) -> None:
+        """Tell of several transitions in one message; the rest is as for `send`."""
 
     async def close(self) -> None:
         """Give its connections back."""
+
+
+def message_id(alert: Alert, reminder: int = 0) -> str:
+    """Identity of what is sent, the same in every attempt."""
+    return f"{alert.transition_id}:reminder:{reminder}" if reminder else alert.transition_id
+
+
+def digest_id(alerts: Sequence[Alert]) -> str:
+    """Identity of a digest, the same in every attempt."""
+    parts = " ".join(sorted(alert.transition_id for alert in alerts))
+    return f"digest:{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +140,9 @@ def receiver_url(text: str, channel: str) -> URL:
     return url
 
 
-def new_session(timeout: float) -> aiohttp.ClientSession:
+def new_session(
+    timeout: float, *middlewares: aiohttp.ClientMiddlewareType
+) -> aiohttp.ClientSession:
     """A session for deliveries, ``timeout`` in seconds for all of one; needs a running loop."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout),
@@ -128,7 +151,7 @@ def new_session(timeout: float) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=True,
-        middlewares=[_refuse_redirects],
+        middlewares=[*middlewares, _refuse_redirects],
     )
 
 

@@ -2,22 +2,27 @@
 -- `spendstream.` where it has another name. To be run by an administrator, and again after an
 -- upgrade that adds a table. Passwords belong to users, and users to docs/operations.md.
 
--- `spendstream migrate`. It adds tables, views and columns, and never drops anything. The
--- materialized view that feeds `spend_daily` runs as whoever made it: keep that user.
+-- `spendstream migrate`. It adds tables, views and columns, and drops no table. The
+-- materialized views that feed `spend_daily` and `prompts` run as whoever made them: keep that user.
 CREATE ROLE IF NOT EXISTS spendstream_owner;
 GRANT CREATE TABLE ON spendstream.* TO spendstream_owner;
 GRANT CREATE VIEW ON spendstream.* TO spendstream_owner;
 GRANT ALTER ADD COLUMN ON spendstream.* TO spendstream_owner;
+GRANT ALTER ORDER BY ON spendstream.* TO spendstream_owner;
+-- To replace a view by one with more columns.
+GRANT DROP VIEW ON spendstream.* TO spendstream_owner;
 GRANT SELECT ON spendstream.* TO spendstream_owner;
 GRANT INSERT ON spendstream.migrations TO spendstream_owner;
 GRANT INSERT ON spendstream.spend_daily TO spendstream_owner;
+GRANT INSERT ON spendstream.prompts TO spendstream_owner;
 
 -- The stages, `dlq` and `reconcile`. They read what they wrote, and only ever add rows.
 CREATE ROLE IF NOT EXISTS spendstream_writer;
 GRANT SELECT ON spendstream.* TO spendstream_writer;
 GRANT INSERT ON spendstream.spend TO spendstream_writer;
--- For servers on which that view runs as whoever inserts.
+-- For servers on which those views run as whoever inserts.
 GRANT INSERT ON spendstream.spend_daily TO spendstream_writer;
+GRANT INSERT ON spendstream.prompts TO spendstream_writer;
 GRANT INSERT ON spendstream.ledger_progress TO spendstream_writer;
 GRANT INSERT ON spendstream.adjustments TO spendstream_writer;
 GRANT INSERT ON spendstream.sources TO spendstream_writer;

@@ -7,7 +7,8 @@ code in the body: https://docs.slack.dev/messaging/sending-messages-using-incomi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import aiohttp
 from slack_sdk.webhook.async_client import AsyncWebhookClient
@@ -20,11 +21,19 @@ from sinks.channels import (
     new_session,
     receiver_url,
 )
-from sinks.slack_message import slack_message
+from sinks.slack_message import (
+    LinkTo,
+    SlackMessage,
+    digest_message,
+    no_link,
+    reminder_message,
+    slack_message,
+    span,
+)
 
 # At DEBUG slack_sdk logs the URL and the whole message. A logger outside the hierarchy cannot be
 # switched on by a root configuration.
-_SILENT = logging.Logger("slack_sdk.silent", level=logging.CRITICAL + 1)
+SILENT = logging.Logger("slack_sdk.silent", level=logging.CRITICAL + 1)
 
 _ADVICE = {
     "invalid_payload": "Slack could not read the message: report it with the alert's id",
@@ -54,7 +63,7 @@ class SlackWebhook:
         name: str,
         url: str,
         *,
-        link_to: Callable[[Alert], str | None] = lambda _: None,
+        link_to: LinkTo = no_link,
         timeout: float = 10.0,
     ) -> None:
         self.name = name
@@ -66,9 +75,19 @@ class SlackWebhook:
     def __repr__(self) -> str:
         return f"SlackWebhook(name={self.name!r})"
 
-    async def send(self, alert: Alert) -> None:
-        """Post the transition once; see Channel.send for the errors."""
-        message = slack_message(alert, self._link_to(alert))
+    async def send(self, alert: Alert, thread: str | None = None, reminder: int = 0) -> None:
+        """Post once; a webhook knows no threads. Errors as for Channel.send."""
+        link = self._link_to(alert)
+        if reminder:
+            await self._post(reminder_message(alert, datetime.now(UTC), link))
+        else:
+            await self._post(slack_message(alert, link))
+
+    async def send_digest(self, alerts: Sequence[Alert]) -> None:
+        """Post a digest once. Errors as for Channel.send."""
+        await self._post(digest_message(alerts, *span(alerts), self._link_to))
+
+    async def _post(self, message: SlackMessage) -> None:
         with failures_as_delays(self._timeout):
             try:
                 answer = await self._client().send(text=message.text, blocks=message.blocks)
@@ -93,7 +112,7 @@ class SlackWebhook:
             str(self._url),
             session=self._session,
             retry_handlers=[],  # the notifier tries again, durably; two layers would multiply
-            logger=_SILENT,
+            logger=SILENT,
         )
         # slack_sdk takes a proxy from the environment without asking NO_PROXY; the session asks.
         client.proxy = None

@@ -11,13 +11,21 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import aiohttp
 
 from schemas.alerts import Alert
 from schemas.errors import SpendstreamError, UserError
-from sinks.channels import check_answer, failures_as_delays, new_session, receiver_url
+from sinks.channels import (
+    check_answer,
+    digest_id,
+    failures_as_delays,
+    message_id,
+    new_session,
+    receiver_url,
+)
 
 TOLERANCE = 300.0
 """Seconds that a signature stays valid: an intercepted request cannot be replayed for long."""
@@ -58,12 +66,18 @@ class Webhook:
     def __repr__(self) -> str:
         return f"Webhook(name={self.name!r})"
 
-    async def send(self, alert: Alert) -> None:
-        """Post the transition once; see Channel.send for the errors."""
-        body = alert_json(alert)
+    async def send(self, alert: Alert, thread: str | None = None, reminder: int = 0) -> None:
+        """Post once; a receiver knows no threads. Errors as for Channel.send."""
+        await self._post(message_id(alert, reminder), alert_json(alert, reminder))
+
+    async def send_digest(self, alerts: Sequence[Alert]) -> None:
+        """Post transitions as a list, under an id of its own. Errors as for Channel.send."""
+        await self._post(digest_id(alerts), _json({"digest": [_fields(one) for one in alerts]}))
+
+    async def _post(self, identity: str, body: bytes) -> None:
         headers = {
             "content-type": "application/json",
-            **sign(self._secret, alert.transition_id, int(self._clock()), body),
+            **sign(self._secret, identity, int(self._clock()), body),
         }
         if self._session is None:
             self._session = new_session(self._timeout)
@@ -81,10 +95,21 @@ class Webhook:
             self._session = None
 
 
-def alert_json(alert: Alert) -> bytes:
-    """The body of a delivery: the alert, its two ids, decimals as strings. UTF-8."""
+def alert_json(alert: Alert, reminder: int = 0) -> bytes:
+    """The body of a delivery: the alert, its two ids, decimals as strings. UTF-8.
+
+    ``reminder``: the n-th time that it is told again; left out where it is 0.
+    """
+    return _json(_fields(alert) | ({"reminder": reminder} if reminder else {}))
+
+
+def _fields(alert: Alert) -> dict[str, Any]:
     ids = {"alert_id": alert.alert_id, "transition_id": alert.transition_id}
-    return json.dumps(ids | alert.model_dump(mode="json"), separators=(",", ":")).encode()
+    return ids | alert.model_dump(mode="json")
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:

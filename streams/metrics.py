@@ -225,6 +225,22 @@ ALERT_LATENCY = _metric(
     "From the append of a journal entry until an alert that it raised is on llm.alerts.",
     "Above a second: the guard is behind (spendstream_lag_records) or Kafka is slow.",
 )
+QUOTA_ANSWERS = _metric(
+    Counter,
+    "quota_answers_total",
+    (GUARD,),
+    "Answers of GET /v1/quota, by what they say: allowed, degraded (allowed on a cheaper tier), "
+    "refused.",
+    "refused grows: a budget is used up; the answer, and llm.quotas, say which.",
+    labels=("answer",),
+)
+QUOTA_LATENCY = _metric(
+    Histogram,
+    "quota_latency_seconds",
+    (GUARD,),
+    "From the active guard's verdict on a member of a budget until this process answers by it.",
+    "Above a second: Kafka is slow, or the clocks of two guards differ.",
+)
 DRIFT = _metric(
     Gauge,
     "drift",

@@ -17,7 +17,7 @@ from schemas.errors import UserError
 from streams.access import MECHANISMS, OPTIONAL, SECURITY, mistakes, one_of
 
 PREFIX = "SPENDSTREAM_"
-_SECRET = ("WEBHOOK", "CLICKHOUSE", "SCHEMA_REGISTRY", "PASSWORD", "SECRET")
+_SECRET = ("WEBHOOK", "CLICKHOUSE", "SCHEMA_REGISTRY", "PASSWORD", "SECRET", "TOKEN")
 
 
 class Settings(BaseSettings):
@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     """Price overrides (YAML), on top of genai-prices."""
     budgets: Path | None = None
     """Budgets (YAML); reloaded when the file changes."""
+    detectors: Path | None = None
+    """What is far too much, and who may call which models (YAML); reloaded when it changes."""
+    alerting: Path | None = None
+    """Channels, routes, quiet hours (YAML); read when the guard starts."""
 
     storm_window_minutes: Annotated[int, Field(ge=1, le=60)] = 2
     storm_min_calls: Annotated[int, Field(ge=2)] = 20
@@ -92,6 +96,9 @@ class Settings(BaseSettings):
     """A storm is over when it has not been one for so long."""
 
     slack_webhook: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_channel: str | None = None
+    """Where the bot posts: an id such as C0123456789."""
     webhook: SecretStr | None = None
     webhook_secret: SecretStr | None = None
     """Signs what is posted to `webhook`, by the Standard Webhooks specification."""

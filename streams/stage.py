@@ -145,6 +145,8 @@ def configure_logging(stage: str, level: str) -> None:
     quiet = OncePerPeriod()
     for name in ("aiokafka", "faust", "mode", "kafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A timer that comes late under load catches up by itself.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
     handler.addFilter(lambda record: record.name.startswith("streams") or quiet.filter(record))
     logging.basicConfig(level=level, handlers=[handler], force=True)
 

@@ -1,61 +1,79 @@
-"""The notifier: hands each transition to every channel, and does not forget it before it is there.
+"""The notifier: each transition to every channel that is to be told, when it is to be told.
 
-A delivery is put on record as pending when it begins, and as delivered when the channel has taken
-it. After a crash in between it is made again: at least once on the wire, under the same id.
+A delivery is put on record as pending when it is taken on, and as delivered when the channel has
+taken it. After a crash in between it is made again: at least once on the wire, under the same id.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from schemas.alerts import Alert
-from sinks.alert_log import AlertLog, Delivery, DeliveryState
-from sinks.channels import Backoff, Channel, DeliveryDelayed, DeliveryRejected
+from schemas.alerts import Alert, Severity, Silence
+from sinks.alert_log import AlertLog, Delivery
+from sinks.channels import Backoff, Channel
+from streams.alerts.delivery import BACKOFF, Deliveries
+from streams.alerts.history import Histories, History
+from streams.alerts.policy import Policy
 from streams.health import apart, done
-from streams.stage import Stopped, persist, sleep_unless
+from streams.stage import Stopped, persist
 
 log = logging.getLogger(__name__)
 
-BACKOFF = Backoff(first=1.0, factor=2.0, cap=300.0)
-
 
 class Notifier:
-    """Delivers to its channels concurrently; a slow channel holds up no other."""
+    """Takes transitions that count (`Histories`), and tells channels of them by the policy."""
 
     def __init__(
         self,
         channels: Sequence[Channel],
         alert_log: AlertLog,
         stop: asyncio.Event,
+        policy: Policy | None = None,
         backoff: Backoff = BACKOFF,
     ) -> None:
-        self._channels = {channel.name: channel for channel in channels}
+        self._names = tuple(channel.name for channel in channels)
+        self._policy = policy or Policy()
         self._log = alert_log
         self._stop = stop
-        self._backoff = backoff
+        self._histories = Histories()
+        self._silences: dict[str, Silence] = {}
+        self._deliveries = Deliveries(channels, alert_log, stop, self._moot, backoff)
         self._taken: set[str] = set()
-        self._deliveries: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._unrecorded: list[tuple[Alert, list[Delivery]]] = []
+        self._told: dict[tuple[str, str, str], tuple[datetime, Severity]] = {}
+        self._reminded: dict[tuple[str, str, int], int] = {}
+        self._unrecorded: list[tuple[Alert | None, list[Delivery]]] = []
         self._being_recorded = 0
         self._recording: asyncio.Task[None] | None = None
-        self._random = random.Random()  # noqa: S311 - jitter
 
-    async def resume(self, published: Iterable[Alert]) -> None:
-        """Go on where an earlier notifier stopped; ``published``: what the alerts topic holds."""
-        recorded = {alert.transition_id for alert in await self._recorded("published alerts")}
-        pending = await persist(
-            "reading pending deliveries", lambda: asyncio.to_thread(self._log.pending), self._stop
+    async def resume(
+        self, published: Iterable[Alert], histories: Histories, silences: Iterable[Silence] = ()
+    ) -> None:
+        """Go on where an earlier notifier stopped.
+
+        ``published``: the transitions that the alerts topic holds and that count; ``histories``:
+        those that the caller keeps up to date.
+        """
+        recorded, pending, threads, reminded = await persist(
+            "reading deliveries", lambda: asyncio.to_thread(self._read), self._stop
         )
-        self._taken |= recorded
-        for delivery in pending:
-            self._start(delivery)
+        self._histories = histories
+        self._silences = {silence.silence: silence for silence in silences}
+        self._taken |= {alert.transition_id for alert in recorded}
+        self._reminded |= reminded
+        self._deliveries.resume(pending, threads)
         for alert in published:
             self.take(alert)
+
+    def hear(self, silence: Silence) -> None:
+        """A silence begins, or one that is known is changed."""
+        self._silences[silence.silence] = silence
+
+    def silences(self, now: datetime) -> list[Silence]:
+        """The silences in force."""
+        return [silence for silence in self._silences.values() if now < silence.until]
 
     def take(self, alert: Alert) -> None:
         """Begin to deliver a transition, and to put it on record: neither waits for the other.
@@ -65,18 +83,29 @@ class Notifier:
         if alert.transition_id in self._taken:
             return
         self._taken.add(alert.transition_id)
-        deliveries = [Delivery(alert, name, "pending", alert.at) for name in self._channels]
-        for delivery in deliveries:
-            self._start(delivery)
+        now = datetime.now(UTC)
+        names = () if alert.quiet else self._channels_of(alert)
+        deliveries = [self._delivery(alert, name, now) for name in names]
+        self._begin(alert, deliveries)
 
-        self._unrecorded.append((alert, deliveries))
-        if self._recording is None or self._recording.done():
-            self._recording = apart(self._record_all())
+    def tick(self, now: datetime) -> None:
+        """Tell again of what is open and nobody has acknowledged."""
+        for history in self._histories.all():
+            alert = history.newest
+            if history.acknowledged or not history.is_open_at(now) or alert.quiet:
+                continue
+            times = self._policy.reminders(alert, history.worst, now)
+            for name in self._channels_of(alert) if times else ():
+                key = (alert.alert_id, name, alert.number)
+                if self._reminded.get(key, 0) < times:
+                    self._reminded[key] = times
+                    due, digest = self._policy.due(alert, history.worst, now)
+                    self._begin(None, [Delivery(alert, name, "pending", now, due, times, digest)])
 
     @property
     def delivering(self) -> int:
-        """Deliveries under way or waiting for their next try."""
-        return len(self._deliveries)
+        """Deliveries under way or waiting for their next try, or until they are due."""
+        return self._deliveries.count
 
     @property
     def unrecorded(self) -> int:
@@ -87,32 +116,59 @@ class Notifier:
     def undelivered(self) -> int:
         """Deliveries and records under way or waiting for their next try."""
         recording = self._recording is not None and not self._recording.done()
-        return len(self._deliveries) + int(recording)
+        return self._deliveries.count + int(recording)
 
     async def close(self) -> None:
         """Stop trying: whoever resumes finds on record, or in the topic, what is pending."""
-        tasks = [*self._deliveries.values(), *([self._recording] if self._recording else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._recording is not None:
+            self._recording.cancel()
+            await asyncio.gather(self._recording, return_exceptions=True)
+        await self._deliveries.close()
         self._taken.clear()
 
-    async def _recorded(self, what: str) -> list[Alert]:
-        return await persist(
-            f"reading {what}", lambda: asyncio.to_thread(self._log.published), self._stop
-        )
+    def _read(
+        self,
+    ) -> tuple[
+        list[Alert],
+        list[Delivery],
+        dict[tuple[str, str], str],
+        dict[tuple[str, str, int], int],
+    ]:
+        log = self._log
+        return log.published(), log.pending(), log.threads(), log.reminded()
 
-    def _start(self, delivery: Delivery) -> None:
-        channel = self._channels.get(delivery.channel)
-        if channel is None:
-            log.warning("channel %s is no longer set up; its alerts wait", delivery.channel)
-            return
-        key = (delivery.alert.transition_id, delivery.channel)
-        if key in self._deliveries:  # under way since before the state was loaded anew
-            return
-        task = apart(self._deliver(delivery, channel))
-        self._deliveries[key] = task
-        task.add_done_callback(lambda _: self._deliveries.pop(key))
+    def _history(self, alert: Alert) -> History:
+        return self._histories.get(alert.alert_id) or History(alert, alert, worst=alert.severity)
+
+    def _channels_of(self, alert: Alert) -> tuple[str, ...]:
+        return self._policy.channels_of(alert, self._history(alert).worst, self._names)
+
+    def _delivery(self, alert: Alert, channel: str, now: datetime) -> Delivery:
+        worst = self._history(alert).worst
+        subject = (alert.rule, alert.scope_text, channel)
+        due, digest = self._policy.due(alert, worst, now, self._told.get(subject))
+        if alert.transition != "resolved":
+            self._told[subject] = (due, worst)
+        return Delivery(alert, channel, "pending", alert.at, due, digest=digest)
+
+    def _moot(self, delivery: Delivery) -> str:
+        """Why nobody is told any more, now that it is due; empty where somebody is."""
+        alert, now = delivery.alert, datetime.now(UTC)
+        for silence in self._silences.values():
+            if silence.matches(alert, now):
+                return f"silenced by {silence.by} until {silence.until:%Y-%m-%d %H:%M} UTC"
+        waited = delivery.due > delivery.at or delivery.reminder > 0
+        newest = self._history(alert).newest
+        if waited and newest.number > alert.number and newest.transition == "resolved":
+            return "resolved before it was due"
+        return ""
+
+    def _begin(self, alert: Alert | None, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            self._deliveries.start(delivery)
+        self._unrecorded.append((alert, deliveries))
+        if self._recording is None or self._recording.done():
+            self._recording = apart(self._record_all())
 
     async def _record_all(self) -> None:
         """Put on record what came while the last record was being made, in one insert each."""
@@ -123,7 +179,7 @@ class Notifier:
             def record() -> None:
                 # In this order: an alert on record without its deliveries is taken for done.
                 self._log.record_deliveries([d for _, pending in batch for d in pending])  # noqa: B023 - awaited in this turn
-                self._log.record_alerts([alert for alert, _ in batch])  # noqa: B023
+                self._log.record_alerts([alert for alert, _ in batch if alert is not None])  # noqa: B023
 
             try:
                 await persist("recording alerts", lambda: asyncio.to_thread(record), self._stop)
@@ -135,37 +191,3 @@ class Notifier:
             finally:
                 self._being_recorded = 0
             done("flush")
-
-    async def _deliver(self, delivery: Delivery, channel: Channel) -> None:
-        attempts = delivery.attempts
-        while not self._stop.is_set():
-            attempts += 1
-            try:
-                await channel.send(delivery.alert)
-            except DeliveryRejected as error:
-                log.error("%s rejected an alert for good: %s", channel.name, error)
-                await self._record(delivery, "rejected", attempts, str(error))
-                return
-            except Exception as error:  # noqa: BLE001 - a fault of ours must not lose an alert either
-                asked = error.retry_after if isinstance(error, DeliveryDelayed) else None
-                wait = self._backoff.delay(attempts, self._random, asked)
-                log.warning("%s: %s; next try in %.1f s", channel.name, error, wait)
-                await sleep_unless(self._stop, wait)
-            else:
-                await self._record(delivery, "delivered", attempts, "")
-                return
-
-    async def _record(
-        self, delivery: Delivery, state: DeliveryState, attempts: int, error: str
-    ) -> None:
-        outcome = replace(
-            delivery, state=state, at=datetime.now(UTC), attempts=attempts, error=error
-        )
-        try:
-            await persist(
-                "recording a delivery",
-                lambda: asyncio.to_thread(self._log.record_deliveries, [outcome]),
-                self._stop,
-            )
-        except Stopped:
-            log.info("stopped before the delivery was on record; it will be made again")

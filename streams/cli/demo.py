@@ -23,10 +23,10 @@ from schemas.topics import USAGE
 from schemas.wire import encode
 from sinks.alert_log import AlertLog
 from sinks.clickhouse import ClickHouse
+from streams.budgets.budget_file import read_budgets
 from streams.cli.demo_view import Picture, alert_lines, live, team_lines, teams_table
 from streams.cli.options import FOLDER
 from streams.cli.reconcile import as_document, report
-from streams.guard.budget_file import read_budgets
 from streams.reconciliation.verdict import Reconciliation
 from streams.reconciliation.verdict import reconcile as compare
 from streams.stack.backlog import guard_state, wait_until_empty
@@ -125,7 +125,7 @@ class Demo:
         self._began = time.monotonic()
         self._last: Picture = Picture(0.0, seconds, 0, (), (), 0)
         book = read_budgets(Path(str(stack.settings.budgets)))
-        self._limits = {budget.team: budget.monthly_usd for budget in book.budgets}
+        self._limits = {budget.where["team"][0]: budget.limit for budget in book.budgets}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish for the whole time; show a picture twice a second."""

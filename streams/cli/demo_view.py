@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.alerts import Alert
-from sinks.slack_message import amount_text
+from sinks.amounts import amount_text
 
 BAR_WIDTH = 12
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "blue"}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +18,7 @@ from sinks.archive import Archive
 from sinks.clickhouse import ClickHouse
 from sinks.dead_letters import DeadLetters, Entry
 from streams.cli import dlq_view as view
-from streams.cli.options import connection_options, run
+from streams.cli.options import connection_options, run, whoami
 from streams.dead_letters.edit import parse_edit
 from streams.dead_letters.log import usage_log
 from streams.dead_letters.verdict import Judge
@@ -93,7 +90,7 @@ def replay(
         if not dry_run:
             _confirm(f"send {len(entries):,} letters again?", ids, yes)
         judge = Judge(PriceBook.load(settings.prices), schema_lookup(settings), archive.places_of)
-        operator = Operator(by or _myself(), note)
+        operator = Operator(by or whoami(), note)
         _do(settings, tables, operator, as_json, lambda w: w.replay(entries, edit, judge, dry_run))
 
 
@@ -123,7 +120,7 @@ def drop(
     with dead_letters(settings) as (tables, _):
         entries = _selected(tables, ids, reason, every)
         _confirm(f"drop {len(entries):,} letters?", ids, yes)
-        operator = Operator(by or _myself(), note)
+        operator = Operator(by or whoami(), note)
         _do(settings, tables, operator, as_json, lambda w: w.drop(entries))
 
 
@@ -214,11 +211,3 @@ def _confirm(question: str, ids: Sequence[str], yes: bool) -> None:
     if not click.get_text_stream("stdin").isatty():
         raise UserError(f"{question} Say --yes where nobody can be asked")
     click.confirm(question, abort=True, err=True)
-
-
-def _myself() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has no name
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"

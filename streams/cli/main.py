@@ -25,6 +25,8 @@ COMMANDS = {
     "migrate": "streams.cli.migrate:migrate",
     "doctor": "streams.cli.doctor:doctor",
     "prices": "streams.cli.prices:prices",
+    "budgets": "streams.cli.budgets:budgets",
+    "alerts": "streams.cli.alerts:alerts",
 }
 HIDDEN = {"embedded-clickhouse"}
 

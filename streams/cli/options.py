@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
+import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,3 +54,12 @@ def run(settings: Settings, body: Coroutine[Any, Any, T]) -> T:
         raise Unreachable(f"{why}; is `spendstream up` running?") from error
     except KafkaError as error:
         raise Unreachable(f"the broker at {settings.kafka} did not do it: {error}") from error
+
+
+def whoami() -> str:
+    """`user@host`: who does it, where nobody is named."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"

@@ -91,7 +91,7 @@ def guard() -> None:
     SPENDSTREAM_BUDGETS=budgets.yaml SPENDSTREAM_SLACK_WEBHOOK=https://… spendstream guard
     """
     from streams.alerts.channels import channels_of
-    from streams.guard.budget_file import read_budgets
+    from streams.budgets.budget_file import read_budgets
     from streams.guard.serve import GuardStage
 
     settings = _settings("guard")

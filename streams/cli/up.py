@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from sinks.clickhouse import ClickHouseError
+from streams.budgets.budget_file import read_budgets
 from streams.cli.options import FOLDER
-from streams.guard.budget_file import read_budgets
 from streams.stack.backlog import wait_until_empty
 from streams.stack.ports import Ports
 from streams.stack.stack import Stack

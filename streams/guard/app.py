@@ -1,4 +1,4 @@
-"""The guard as a faust app: an agent per concern, one for deliveries, timers, and JSON views."""
+"""The guard as a faust app: agents for the journal and the alerts, timers, and JSON views."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from faust.types import TP
 from faust.types.auth import CredentialsT
 from faust.web import View
 
-from schemas.alerts import Alert
+from schemas.alerts import Alert, Silence
 from schemas.topics import ALERTS, JOURNAL
+from streams.alerts.topic import key_of
+from streams.guard import requests
 from streams.guard.guard import Guard
 from streams.guard.transport import GuardApp, NoTables
 from streams.guard.views import VIEWS, Answer
@@ -109,10 +111,8 @@ def _connect_gate(app: GuardApp, guard: Guard) -> None:
         offset = await thread.call_thread(thread._consumer.committed, journal)
         return int(offset or 0)
 
-    async def publish(alert: Alert) -> None:
-        await (
-            await alerts.send(key=alert.alert_id.encode(), value=alert.model_dump_json().encode())
-        )
+    async def publish(record: Alert | Silence) -> None:
+        await (await alerts.send(key=key_of(record), value=record.model_dump_json().encode()))
         done("append")
         if (appended := _entry_appended.get()) is not None:
             ALERT_LATENCY.observe(max(0.0, time.time() - appended))
@@ -174,18 +174,14 @@ def _add_agents(app: GuardApp, guard: Guard) -> None:
     journal = app.topic(JOURNAL, key_type=bytes, value_type=bytes)
     alerts = app.topic(ALERTS, key_type=bytes, value_type=bytes)
 
-    def follow(index: int, name: str) -> None:
-        async def agent(stream: faust.StreamT[bytes]) -> None:
-            async for event in stream.events():
-                message = event.message
-                _entry_appended.set(message.timestamp)
-                with working(f"following for {name}", excused=lambda: not guard.ready):
-                    await guard.take(index, message.offset, message.headers, event.value)
+    async def follow(stream: faust.StreamT[bytes]) -> None:
+        async for event in stream.events():
+            message = event.message
+            _entry_appended.set(message.timestamp)
+            with working("following the journal", excused=lambda: not guard.ready):
+                await guard.take(message.offset, message.headers, event.value)
 
-        app.agent(journal, name=name)(_guarded(guard, agent))
-
-    for index, name in enumerate(guard.concern_names):
-        follow(index, name)
+    app.agent(journal, name="follower")(_guarded(guard, follow))
 
     async def notify(stream: faust.StreamT[bytes]) -> None:
         async for event in stream.events():
@@ -206,6 +202,7 @@ def _add_timers(app: GuardApp, guard: Guard, settings: Settings) -> None:
 
     app.timer(TICK_SECONDS, name="tick")(_guarded(guard, tick))
     for name, seconds, check in (
+        ("repeats", TICK_SECONDS, guard.look_for_repeats),
         ("drift", settings.drift_check_seconds, guard.check_drift),
         ("reconcile", settings.reconcile_seconds, guard.check_archive),
     ):
@@ -239,3 +236,22 @@ def _add_views(app: GuardApp, guard: Guard) -> None:
 
     for path, answer in VIEWS.items():
         add(path, answer)
+
+    def accept(path: str, request_of: Callable[[Guard, bytes], Awaitable[Answer]]) -> None:
+        class RequestView(View):
+            async def post(self, request: Any) -> Any:
+                body = await request.read()
+                status, said = await requests.answer(guard, request_of, request.content_type, body)
+                return self.json(said, status=status)
+
+        app.page(path, name=f"view {path}")(RequestView)
+
+    for path, request_of in requests.REQUESTS.items():
+        accept(path, request_of)
+
+    class QuotaView(View):
+        async def get(self, request: Any) -> Any:
+            status, body = guard.quotas.answer(request.query.items())
+            return self.text(body, content_type="application/json", status=status)
+
+    app.page("/v1/quota", name="view /v1/quota")(QuotaView)

@@ -6,7 +6,7 @@ from ClickHouse as of any position, carried on from the journal, and proved equa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -37,31 +37,45 @@ class AsOf:
 class Accepted:
     """What one journal entry adds: its accepted ranges, and the rows that count (`ROW_SCHEMA`).
 
-    An adjustment has rows and no ranges. All rows came from one ``source``.
+    An adjustment has rows and no ranges. All rows came from one ``source``. ``now`` is the time by
+    the events (UTC): the newest minute that was seen, carried on by the clock where none come.
     """
 
     at: AsOf
     source: str
     ranges: tuple[Range, ...]
     rows: pl.DataFrame
+    now: datetime
 
 
 class Concern(Protocol):
-    """One thing that the guard watches. Everything runs on one thread; nothing here waits."""
+    """One thing that the guard watches. Everything runs on one thread; nothing here waits.
+
+    Whatever ``now`` is given is time by the events, so that a day that is replayed in a minute is
+    judged like the day that it was.
+    """
 
     name: str
 
     def fresh(self) -> Concern:
         """The same concern with nothing counted yet."""
 
-    def load(self, clickhouse: ClickHouse, at: AsOf) -> None:
+    def remember(self, alert: Alert) -> None:
+        """Take note of the newest transition of an alert, before anything is counted: whoever names
+        an episode by when it began goes on with that name."""
+
+    def load(self, clickhouse: ClickHouse, at: AsOf, now: datetime) -> None:
         """Count everything up to ``at``. Blocking; called on an empty one, in a thread."""
 
     def apply(self, entry: Accepted) -> None:
         """Count one entry more."""
 
-    def alerts(self, at: AsOf, now: datetime) -> Sequence[Alert]:
-        """The transitions that what changed since the last call stands for, known ones included."""
+    def alerts(self, at: AsOf, now: datetime) -> Iterable[Alert]:
+        """How the alerts stand that what changed since the last call is about.
+
+        ``opened`` where the alert holds, with its ``level``; ``resolved`` where it does not. What
+        that is in its history (a first time, an escalation, nothing new) the desk decides.
+        """
 
     def counters(self) -> Mapping[str, int]:
         """What must equal a fresh load as of the same position: name to integer."""

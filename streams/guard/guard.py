@@ -6,27 +6,25 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
-from aiokafka import TopicPartition
-
-from schemas.alerts import Alert, read_alert
-from schemas.errors import UserError
-from schemas.topics import ALERTS
+from schemas.alerts import Alert, Silence, read_record
 from sinks.alert_log import AlertLog
 from sinks.channels import Channel
 from sinks.clickhouse import ClickHouseError
 from streams.alerts.desk import AlertDesk, Publish
 from streams.alerts.notifier import Notifier
-from streams.guard.budget_file import BudgetBook, read_budgets
-from streams.guard.budgets import Budgets
+from streams.alerts.topic import read_topic
+from streams.budgets.budgets import Budgets
+from streams.detectors.repeats import repeats
+from streams.detectors.storms import Storms
 from streams.guard.concern import AsOf, Concern
+from streams.guard.concerns import concerns_of, storm_rule
 from streams.guard.drift import ARCHIVE, archive_drift, drift_alert
-from streams.guard.state import Drift, Follower, compare, load_followers
-from streams.guard.storms import StormRule, Storms
-from streams.guard.totals import Totals
-from streams.kafka import consumer, end_offsets
+from streams.guard.rule_files import RuleFiles
+from streams.guard.state import Drift, Follower, compare, load_follower
+from streams.quotas.quotas import Quotas
 from streams.settings import Settings
 from streams.stage import persist
 from streams.stores import clickhouse
@@ -35,15 +33,19 @@ log = logging.getLogger(__name__)
 
 STALL_SECONDS = 3.0
 """Entries that were fetched are handed on within this time, or they never are."""
+UNHEARD_SECONDS = 10.0
+"""A transition that was published comes back within this time, or it never does."""
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+C = TypeVar("C", bound=Concern)
 
 
 class Guard:
     """Follows one journal. Its gate is closed while its state is not loaded.
 
-    ``followers`` stand in the order of ``concern_names``; ``drift`` is the last comparison of each.
+    ``drift``: the last comparison of each concern, and of the archive.
     """
-
-    concern_names = ("totals", "budgets", "storms")
 
     def __init__(
         self,
@@ -56,15 +58,17 @@ class Guard:
         self._journal = journal
         self._stop = stop
         self._clickhouse = clickhouse(settings)
+        self._asking = clickhouse(settings)
         self._alert_log = AlertLog(self._clickhouse)
         self._channels = channels
         self.notifier = Notifier(channels, self._alert_log, stop)
-        self._book = read_budgets(settings.budgets) if settings.budgets else BudgetBook()
-        self._book_stamp = _stamp(settings.budgets)
+        self._rules = RuleFiles(settings)
+        self.quotas = Quotas(settings)
         self.desk = AlertDesk(self._unpublished)
-        self.followers: list[Follower] = []
+        self._follower: Follower | None = None
         self.drift: dict[str, Drift] = {}
         self._gate = asyncio.Event()
+        self._older_periods: set[tuple[str, int]] = set()
         self._epoch = 0
         self._loading = asyncio.Lock()
         self.failure: Exception | None = None
@@ -74,7 +78,7 @@ class Guard:
         self._in_hand = 0
         self._stall = (0, time.monotonic())
 
-    async def _unpublished(self, alert: Alert) -> None:
+    async def _unpublished(self, record: Alert | Silence) -> None:
         raise AssertionError("the app has not connected the alerts topic")
 
     def fail(self, error: Exception) -> None:
@@ -83,6 +87,18 @@ class Guard:
             self.failure = error
             log.error("unexpected error, stopping", exc_info=error)
         self._stop.set()
+
+    @property
+    def follower(self) -> Follower:
+        """The state. Only while it is `ready`."""
+        if self._follower is None:
+            raise AssertionError("nothing is loaded yet")
+        return self._follower
+
+    def concern(self, kind: type[C]) -> C:
+        """The concern of this kind. Only while the guard is `ready`."""
+        (found,) = [c for c in self.follower.concerns if isinstance(c, kind)]
+        return found
 
     @property
     def ready(self) -> bool:
@@ -104,27 +120,31 @@ class Guard:
         epoch = self._epoch
         async with self._loading:
             at = await committed()
-            published = await persist("reading the alerts topic", self._published, self._stop)
+            alerts, silences = await persist(
+                "reading the alerts topic", lambda: read_topic(self._settings), self._stop
+            )
             recorded = await persist(
                 "reading alerts", lambda: asyncio.to_thread(self._alert_log.published), self._stop
             )
             desk = AlertDesk(self.publish)
-            desk.remember([*recorded, *published])
-            followers = await persist(
-                "loading the guard's state", lambda: self._load(at, desk.known), self._stop
+            desk.remember(recorded)
+            published = [alert for alert in alerts if desk.histories.accept(alert)]
+            announced = [history.newest for history in desk.histories.all()]
+            follower = await persist(
+                "loading the guard's state", lambda: self._load(at, announced), self._stop
             )
             if epoch != self._epoch:
                 return
             self.desk = desk
-            await self.notifier.resume(published)
-            self.followers = followers
-            for follower in followers:
-                await self.desk.hand_in(follower.due())
-            log.info("guarding from entry %d", followers[0].at.position + 1)
+            await self.notifier.resume(published, desk.histories, silences)
+            self._follower = follower
+            await self.desk.hand_in(follower.due())
+            self.quotas.follow(self.concern(Budgets), follower.at)
+            log.info("guarding from entry %d", follower.at.position + 1)
             self._gate.set()
 
-    async def take(self, index: int, position: int, headers: Any, value: bytes | None) -> None:
-        """One journal entry, for one concern.
+    async def take(self, position: int, headers: Any, value: bytes | None) -> None:
+        """One journal entry.
 
         The journal has no holes. An entry beyond the next one was in flight at a rebalance; those
         before it are in the ledger, or will be: the state is loaded anew, from there.
@@ -132,10 +152,12 @@ class Guard:
         await self._gate.wait()
         self._in_hand += 1
         try:
-            while position > self.followers[index].at.position + 1:
+            while position > self.follower.at.position + 1:
                 log.info("entry %d is not the next one; loading the state anew", position)
                 await self._reload(position)
-            await self.desk.hand_in(self.followers[index].take(position, headers, value))
+            alerts = self.follower.take(position, headers, value)
+            self.quotas.follow(self.concern(Budgets), self.follower.at)
+            await self.desk.hand_in(alerts)
         finally:
             self._in_hand -= 1
 
@@ -151,21 +173,30 @@ class Guard:
     async def notify(self, value: bytes | None) -> None:
         """One transition from the alerts topic, for the channels."""
         await self._gate.wait()
-        alert = read_alert(value)
-        if alert is not None:
-            self.notifier.take(alert)
+        record = read_record(value)
+        if isinstance(record, Silence):
+            self.notifier.hear(record)
+        elif record is not None and await self.desk.hear(record):
+            self.notifier.take(record)
 
     async def tick(self) -> None:
         """What time alone brings: storms that are over, a budgets file that was changed."""
         if not self.ready:
             return
-        for follower in self.followers:
-            await self.desk.hand_in(follower.due())
-        if _stamp(self._settings.budgets) != self._book_stamp:
-            await self._reload_budgets()
+        await self.desk.hand_in(self.follower.due())
+        self.quotas.follow(self.concern(Budgets), self.follower.at)
+        self.notifier.tick(datetime.now(UTC))
+        if self._rules.changed():
+            await self._reload(self.follower.at.position + 1)
         elif (end := self._stalled()) is not None:
             log.warning("entries up to %d were not handed on; loading the state anew", end - 1)
             await self._reload(end)
+        elif self.concern(Budgets).wants_older:
+            log.info("something was spent in a period of long ago; loading the state anew")
+            await self._reload(self.follower.at.position + 1)
+        elif self.desk.unheard_for() >= UNHEARD_SECONDS:
+            log.warning("an alert did not come back on its topic; loading the state anew")
+            await self._reload(self.follower.at.position + 1)
 
     def _stalled(self) -> int | None:
         """The journal's end where entries before it were fetched and have not come for a while.
@@ -173,7 +204,7 @@ class Guard:
         faust may drop what it has in flight at a rebalance. The next entry tells so by its
         position, but there may be none for long.
         """
-        due = min(follower.at.position for follower in self.followers) + 1
+        due = self.follower.at.position + 1
         end = self.journal_end()
         now = time.monotonic()
         if self._in_hand or end is None or end <= due or due != self._stall[0]:
@@ -181,19 +212,39 @@ class Guard:
             return None
         return end if now - self._stall[1] >= STALL_SECONDS else None
 
+    async def look_for_repeats(self) -> None:
+        """Ask the archive who repeats prompts: the journal does not know them."""
+        if not self.ready:
+            return
+        storms, now = self.concern(Storms), self.follower.clock.now()
+        rule = storm_rule(self._settings)
+        since, until = storms.watched(now)
+        if since < EARLIEST:  # nothing was seen yet
+            return
+        try:
+            found = await asyncio.to_thread(repeats, self._asking, since, until, rule)
+        except ClickHouseError as error:
+            log.warning("nobody knows who repeats prompts: %s", error)
+            return
+        if self.ready and storms in self.follower.concerns:
+            storms.observe(found, now)
+            await self.desk.hand_in(self.follower.due())
+
     async def check_drift(self) -> None:
         """Compare with ClickHouse as of the same position; what differs raises an alert."""
-        for follower in self.followers if self.ready else []:
-            drift = await compare(follower, self._clickhouse)
-            if drift is None:
-                continue
-            await self._report(follower.concern.name, drift, follower.at)
+        if not self.ready:
+            return
+        for concern in self.follower.concerns:
+            at = self.follower.at
+            drift = await compare(concern, self.follower, self._clickhouse)
+            if drift is not None:
+                await self._report(concern.name, drift, at)
 
     async def check_archive(self) -> None:
         """Compare archive and ledger; what differs raises an alert."""
         if not self.ready:
             return
-        at = self.followers[0].at
+        at = self.follower.at
         # A connection of its own: alerts do not wait for the whole archive to be read.
         connection = clickhouse(self._settings)
         try:
@@ -217,9 +268,10 @@ class Guard:
         for channel in self._channels:
             await channel.close()
         self._clickhouse.close()
+        self._asking.close()
 
-    async def _load(self, committed: int, announced: Sequence[Alert]) -> list[Follower]:
-        return await load_followers(
+    async def _load(self, committed: int, announced: Sequence[Alert]) -> Follower:
+        return await load_follower(
             lambda: self._concerns(announced),
             self._clickhouse,
             self._journal,
@@ -228,56 +280,7 @@ class Guard:
         )
 
     def _concerns(self, announced: Sequence[Alert]) -> Sequence[Concern]:
-        settings = self._settings
-        rule = StormRule(
-            settings.storm_window_minutes,
-            settings.storm_min_calls,
-            settings.storm_share_percent,
-            settings.storm_quiet_seconds,
+        rules = self._rules
+        return concerns_of(
+            self._settings, rules.budgets, rules.detectors, announced, self._older_periods
         )
-        storms = Storms(rule)
-        for alert in announced:
-            storms.remember(alert)
-        return (Totals(), Budgets(self._book), storms)
-
-    async def _published(self) -> list[Alert]:
-        """Everything that the alerts topic holds: one partition, compacted, small."""
-        reader = consumer(self._settings)
-        await reader.start()
-        alerts: list[Alert] = []
-        tp = TopicPartition(ALERTS, 0)
-        try:
-            reader.assign([tp])
-            end = (await end_offsets(reader, [tp]))[tp]
-            await reader.seek_to_beginning(tp)
-            while await reader.position(tp) < end:
-                for records in (await reader.getmany(timeout_ms=200)).values():
-                    alerts += [alert for r in records if (alert := read_alert(r.value))]
-        finally:
-            await reader.stop()
-        return alerts
-
-    async def _reload_budgets(self) -> None:
-        """A changed file: the whole state is loaded anew, so that it counts the whole period."""
-        self._book_stamp = _stamp(self._settings.budgets)
-        try:
-            book = read_budgets(self._settings.budgets) if self._settings.budgets else BudgetBook()
-        except UserError as error:
-            log.error("the budgets in force stay, as the changed file is wrong: %s", error)
-            return
-        self._book = book
-        log.info("budgets were changed: %d in force", len(book.budgets))
-        applied = max(follower.at.position for follower in self.followers)
-        await self._reload(applied + 1)
-
-
-def _stamp(path: Path | None) -> tuple[int, int] | None:
-    """Changes when the file does. A file that is being replaced has none for a moment; one that
-    cannot be looked at has none either, and reading it says why."""
-    if path is None:
-        return None
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size

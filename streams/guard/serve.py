@@ -26,7 +26,7 @@ from streams.journal.tail import JOURNAL_PARTITION
 from streams.kafka import cluster_id
 from streams.lag import behind
 from streams.settings import Settings
-from streams.stage import persist
+from streams.stage import Stopped, persist
 from streams.work import ALIVE_SECONDS
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class GuardStage:
         consumer = getattr(getattr(app._consumer, "_thread", None), "_consumer", None)
         if not guard.ready or consumer is None:
             return Status(False, "on standby, or loading its state", queued=queued)
-        due = min(follower.at.position for follower in guard.followers) + 1
+        due = guard.follower.at.position + 1
         return Status(True, "guarding", behind(consumer, {JOURNAL_PARTITION: due}), queued)
 
 
@@ -82,6 +82,7 @@ class _WatchedGuard(Guard):
 
 
 async def _serve(settings: Settings, guard: Guard, app: GuardApp, stop: asyncio.Event) -> None:
+    quotas = asyncio.create_task(_keep_quotas(guard, stop))
     starting = asyncio.create_task(app.start())
     crashed = asyncio.create_task(app._crashed.wait())
     stopping = asyncio.create_task(stop.wait())
@@ -91,6 +92,8 @@ async def _serve(settings: Settings, guard: Guard, app: GuardApp, stop: asyncio.
     if not (starting.done() and starting.exception()):
         await asyncio.wait({crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
     failure = _failure(starting, app, guard)
+    quotas.cancel()
+    await asyncio.wait({quotas}, timeout=STOP_SECONDS)
     await guard.close()
     await _shut_down(app, starting, failure)
     for task in (crashed, stopping):
@@ -103,6 +106,16 @@ async def _serve(settings: Settings, guard: Guard, app: GuardApp, stop: asyncio.
         )
     if failure is not None:
         raise failure
+
+
+async def _keep_quotas(guard: Guard, stop: asyncio.Event) -> None:
+    """Read and publish quotas, on standby too. An unexpected error ends the process."""
+    try:
+        await guard.quotas.run(stop)
+    except Stopped:
+        return
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process
+        guard.fail(error)
 
 
 def _failure(starting: asyncio.Task[Any], app: GuardApp, guard: Guard) -> BaseException | None:

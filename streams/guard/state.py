@@ -1,4 +1,4 @@
-"""The guard's state: every concern, as of one journal position, and the start rule.
+"""The guard's state: all concerns, as of one journal position, and the start rule.
 
 The rule: C is what the group has committed. Load the concerns from ClickHouse as of position J, and
 wait until J ≥ C - 1; ignore entries up to J; apply the rest through the fence. Then it does not
@@ -19,6 +19,7 @@ from schemas.alerts import Alert
 from schemas.journal import decode_entry
 from sinks.clickhouse import ClickHouse, ClickHouseError
 from sinks.ledger import Ledger
+from streams.guard.clock import EventClock
 from streams.guard.concern import Accepted, AsOf, Concern
 from streams.journal.fence import Fence, Mark
 from streams.stage import sleep_unless
@@ -28,11 +29,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Follower:
-    """One concern and how far it has followed the journal."""
+    """The concerns, and how far they have followed the journal."""
 
-    concern: Concern
+    concerns: Sequence[Concern]
     fence: Fence
     at: AsOf
+    clock: EventClock
 
     def take(
         self, position: int, headers: Sequence[tuple[str, bytes]], value: bytes | None
@@ -45,12 +47,16 @@ class Follower:
         self.at = AsOf(self.at.journal, position)
         if counted.source:
             rows = pl.DataFrame(counted.rows)
-            self.concern.apply(Accepted(self.at, counted.source, counted.ranges, rows))
+            now = self.clock.see(rows)
+            accepted = Accepted(self.at, counted.source, counted.ranges, rows, now)
+            for concern in self.concerns:
+                concern.apply(accepted)
         return self.due()
 
     def due(self) -> list[Alert]:
-        """Transitions that the state stands for now."""
-        return list(self.concern.alerts(self.at, datetime.now(UTC)))
+        """How the alerts stand that the state says something new about."""
+        now = self.clock.now()
+        return [alert for concern in self.concerns for alert in concern.alerts(self.at, now)]
 
 
 @dataclass(slots=True)
@@ -63,13 +69,13 @@ class Drift:
     checked_at: datetime | None = None
 
 
-async def load_followers(
+async def load_follower(
     make_concerns: Callable[[], Sequence[Concern]],
     clickhouse: ClickHouse,
     journal: str,
     committed: int,
     stop: asyncio.Event,
-) -> list[Follower]:
+) -> Follower:
     """Concerns loaded as of the ledger's position, once that is at least ``committed - 1``."""
     ledger = Ledger(clickhouse, journal)
     while True:
@@ -81,34 +87,40 @@ async def load_followers(
     at = AsOf(journal, progress.position)
     marks = {key: Mark(following, pos) for key, (following, pos) in progress.marks.items()}
     concerns = list(make_concerns())
+    clock = EventClock(await asyncio.to_thread(_newest_minute, clickhouse, at))
 
     def load() -> None:
         for concern in concerns:
-            concern.load(clickhouse, at)
+            concern.load(clickhouse, at, clock.now())
 
     await asyncio.to_thread(load)
-    return [
-        Follower(concern, Fence(marks, progress.adjusted, since=at.position), at)
-        for concern in concerns
-    ]
+    return Follower(concerns, Fence(marks, progress.adjusted, since=at.position), at, clock)
 
 
-async def compare(follower: Follower, clickhouse: ClickHouse) -> Drift | None:
+def _newest_minute(clickhouse: ClickHouse, at: AsOf) -> datetime:
+    ((newest,),) = clickhouse.query(
+        f"SELECT toUnixTimestamp(max(minute)) FROM spend WHERE {AsOf.SQL} AND minute <= now()",
+        at.parameters,
+    )
+    return datetime.fromtimestamp(int(newest), UTC)
+
+
+async def compare(concern: Concern, follower: Follower, clickhouse: ClickHouse) -> Drift | None:
     """Compare a concern with a fresh load as of its position; None where the ledger is behind."""
-    at, counters = follower.at, dict(follower.concern.counters())
-    fresh = follower.concern.fresh()
+    at, now, counters = follower.at, follower.clock.now(), dict(concern.counters())
+    fresh = concern.fresh()
 
     def load() -> bool:
         if Ledger(clickhouse, at.journal).progress().position < at.position:
             return False
-        fresh.load(clickhouse, at)
+        fresh.load(clickhouse, at, now)
         return True
 
     try:
         if not await asyncio.to_thread(load):
             return None
     except ClickHouseError as error:
-        log.warning("drift of %s was not checked: %s", follower.concern.name, error)
+        log.warning("drift of %s was not checked: %s", concern.name, error)
         return None
     expected = fresh.counters()
     differing = {

@@ -28,7 +28,10 @@ class Totals:
         """The same with nothing counted yet."""
         return Totals()
 
-    def load(self, clickhouse: ClickHouse, at: AsOf) -> None:
+    def remember(self, alert: Alert) -> None:
+        """Nothing: what is lost is named by where it was."""
+
+    def load(self, clickhouse: ClickHouse, at: AsOf, now: datetime) -> None:
         """Sums of the ledger as of the position, and the ranges that lost events."""
         for source, partition, calls, cost in clickhouse.query(
             "SELECT source, partition, sum(calls), sum(cost) FROM spend "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from streams.guard.budgets import Budgets
+from streams.budgets.budgets import Budgets
 from streams.guard.guard import Guard
 from streams.guard.totals import Totals
 
@@ -25,9 +25,7 @@ def state(guard: Guard) -> Answer:
     """Totals per source partition as of a journal position, for `spendstream reconcile`."""
     if not guard.ready:
         return _LOADING
-    follower = guard.followers[0]
-    totals = follower.concern
-    assert isinstance(totals, Totals)  # noqa: S101 - the order of Guard.concern_names
+    follower, totals = guard.follower, guard.concern(Totals)
     return 200, {
         "journal": follower.at.journal,
         "position": follower.at.position,
@@ -51,16 +49,18 @@ def budgets(guard: Guard) -> Answer:
     """Each budget's actual in each month that has spend."""
     if not guard.ready:
         return _LOADING
-    concern = guard.followers[1].concern
-    assert isinstance(concern, Budgets)  # noqa: S101 - the order of Guard.concern_names
-    return 200, {"timezone": concern.book.timezone, "budgets": concern.status()}
+    concern = guard.concern(Budgets)
+    return 200, {
+        "timezone": concern.book.timezone,
+        "budgets": concern.status(guard.follower.clock.now()),
+    }
 
 
 def alerts(guard: Guard) -> Answer:
     """Alerts that are open."""
     return 200, [
-        {"id": alert.alert_id, **alert.model_dump(mode="json")}
-        for alert in guard.desk.open_alerts()
+        {"id": history.newest.alert_id, **history.newest.model_dump(mode="json")}
+        for history in guard.desk.open_alerts()
     ]
 
 

@@ -16,10 +16,11 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.tokens import BUCKET_NAMES
+from streams.file_model import FileModel
 from streams.rating.cards import MAX_PER_CALL, MAX_RATE, Level, PriceSource, RateCard
 
 RATE_KEYS: dict[str, str] = {name.removesuffix("_tokens"): name for name in BUCKET_NAMES}
@@ -130,31 +131,29 @@ Name = Annotated[str, BeforeValidator(_name)]
 Rates = Annotated[dict[str, Decimal], BeforeValidator(_rates)]
 
 
-class Strict(BaseModel):
-    """Base of what a file may hold: nothing that is not named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TierPrice(Strict):
+class TierPrice(FileModel):
     """Rates of a call with more than ``above_input_tokens`` input-side tokens: for all of them."""
 
-    above_input_tokens: Annotated[int, BeforeValidator(_threshold)]
-    usd_per_million_tokens: Rates
+    noun = "a tier"
+
+    above_input_tokens: Annotated[int, BeforeValidator(_threshold)] = Field(examples=["128000"])
+    usd_per_million_tokens: Rates = Field(examples=["{input: 2.50}"])
 
 
-class Override(Strict):
+class Override(FileModel):
     """One price of the file. Names are in lower case; amounts are USD; ``effective_from`` is UTC.
 
     Without ``service_tier`` it is the price of the standard tier, without ``region`` of any.
     """
 
-    provider: Name
-    model: Name
+    noun = "a price"
+
+    provider: Name = Field(examples=["openai"])
+    model: Name = Field(examples=["gpt-4o"])
     service_tier: Literal["standard", "batch", "flex", "priority"] = "standard"
     region: Name | None = None
-    effective_from: Annotated[datetime, BeforeValidator(_start)]
-    usd_per_million_tokens: Rates = {}
+    effective_from: Annotated[datetime, BeforeValidator(_start)] = Field(examples=["2026-10-01"])
+    usd_per_million_tokens: Rates = Field(default_factory=dict)
     tiers: tuple[TierPrice, ...] = ()
     usd_per_call: Annotated[Decimal, BeforeValidator(_per_call)] | None = None
     note: str | None = None

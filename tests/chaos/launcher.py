@@ -58,7 +58,7 @@ STAGES: dict[str, tuple[Step, ...]] = {
     "archive": (Step("archive-between", "after", _CLICKHOUSE, "insert", "usage_events"),),
     "guard": (
         Step("guard-published", "after", "streams.alerts.desk:AlertDesk", "_publish"),
-        Step("guard-loaded", "after", "streams.guard.guard", "load_followers"),
+        Step("guard-loaded", "after", "streams.guard.guard", "load_follower"),
         Step("notifier-sent", "after", "sinks.webhook:Webhook", "send"),
     ),
 }

@@ -261,9 +261,11 @@ class World:
         limit = per_second * (100 * SECONDS_PER_PERCENT)
         budgets = [
             {
-                "team": team,
-                "monthly_usd": f"{limit.quantize(Decimal('0.01')):f}",
+                "name": team,
+                "where": {"team": team},
+                "limit": f"{limit.quantize(Decimal('0.01')):f}",
                 "thresholds": list(THRESHOLDS),
+                "burn_rate": "false",
             }
             for team in (*STEADY, SWING)
         ]

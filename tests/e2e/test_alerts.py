@@ -22,8 +22,15 @@ MONTH = "2026-03"
 PATHS = ("/hook", "/slack")
 
 
-def budget(team: str, monthly_usd: int, *thresholds: int) -> dict[str, Any]:
-    return {"team": team, "monthly_usd": monthly_usd, "thresholds": list(thresholds)}
+def budget(team: str, limit: int, *thresholds: int) -> dict[str, Any]:
+    return {
+        "name": team,
+        "where": {"team": team},
+        "limit": limit,
+        "thresholds": list(thresholds),
+        "burn_rate": False,
+        "forecast": False,
+    }
 
 
 FIRST = [
@@ -57,7 +64,7 @@ class World:
     def arrived(self, alerts: set[str]) -> bool:
         """True once every path has taken as many different alerts, the webhook exactly these."""
         taken = [self.receiver.accepted(path) for path in PATHS]
-        wanted = {f"{alert}:opened" for alert in alerts}
+        wanted = {f"{alert}:1" for alert in alerts}
         return wanted <= taken[0].keys() and len(taken[1]) >= len(alerts)
 
     def check_exactly(self, alerts: set[str]) -> None:
@@ -65,7 +72,7 @@ class World:
         wait_until("every alert", lambda: self.arrived(alerts))
         wait_until("every record of delivery", lambda: self.undelivered() == 0)
         hook, slack = (self.receiver.accepted(path) for path in PATHS)
-        assert dict(hook) == {f"{alert}:opened": 1 for alert in alerts}
+        assert dict(hook) == {f"{alert}:1": 1 for alert in alerts}
         assert list(slack.values()) == [1] * len(alerts)
         assert sorted(self.history()) == [(alert, "opened", 1) for alert in sorted(alerts)]
         assert self.receiver.forgeries == []
@@ -79,7 +86,7 @@ class World:
 
 
 def budget_alert(team: str, percent: int) -> str:
-    return alert_id("budget", {"team": team}, MONTH, str(percent))
+    return alert_id("budget", {"team": team, "budget": team}, MONTH, str(percent))
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +156,7 @@ def test_each_threshold_and_the_storm_arrive_once_over_refusals(world, opened, t
     world.check_exactly(opened)
     assert [world.receiver.refused(path) for path in PATHS] == [3, 2]
     hook = {post.about: post.body for post in world.receiver.posts if post.path == "/hook"}
-    assert hook[f"{budget_alert('search', 100)}:opened"]["value"] == "11.000000000000"
+    assert hook[f"{budget_alert('search', 100)}:1"]["value"] == "11.000000000000"
 
 
 def test_a_guard_that_is_killed_while_the_receivers_are_down_still_delivers(
@@ -180,13 +187,13 @@ def test_a_new_budget_counts_what_was_spent_before_it(world, opened, tmp_path):
 
 
 def test_a_broken_budgets_file_leaves_the_last_good_one_in_force(world, opened, tmp_path):
-    said = "the budgets in force stay"
-    world.budgets.write_text("budgets: [{team: platform, monthly_usd: lots}]\n")
+    said = "what is in force stays"
+    world.budgets.write_text("budgets: [{name: platform, limit: lots}]\n")
     line = wait_until(
         "a word about the file",
         lambda: [line for line in world.stack.log("guard").splitlines() if said in line],
     )[-1]
-    assert "budgets[0] (team platform).monthly_usd" in line
+    assert "budgets[0] (platform).limit" in line
     world.send(tmp_path / "fourth.jsonl", call("platform-2", "platform", MILLION))
     opened.add(budget_alert("platform", 90))
     world.check_exactly(opened)

@@ -21,7 +21,7 @@ pytestmark = [
 
 Run = Callable[..., tuple[int, list[str], str]]
 
-BUDGETS = "budgets: [{team: search, monthly_usd: 10}]\n"
+BUDGETS = "budgets: [{name: search, where: {team: search}, limit: 10}]\n"
 TRACE = "TIMESTAMP,ContextTokens,GeneratedTokens\n2026-03-02 09:00:00.0000000,10,5\n"
 BEING_WRITTEN = {"demo", "doctor"}
 
@@ -113,10 +113,10 @@ def test_a_speed_that_is_none_is_refused(run, speed):
     [
         ("budgets: [\n", ["budgets.yaml:2", "YAML"]),
         ("- a list\n", ["budgets.yaml:1", "budgets:"]),
-        ("budgets: [{team: a, monthly_usd: lots}]\n", ["(team a).monthly_usd"]),
-        ("budgets: [{team: a, monthly_usd: -5}]\n", ["(team a).monthly_usd", "greater than 0"]),
-        ("budgets: [{team: a}]\n", ["(team a).monthly_usd", "required"]),
-        ("budgets: [{team: a, monthly: 5}]\n", ["(team a).monthly"]),
+        ("budgets: [{name: a, limit: lots}]\n", [":1: budgets[0] (a).limit"]),
+        ("budgets: [{name: a, limit: -5}]\n", ["(a).limit", "-5"]),
+        ("budgets: [{name: a}]\n", ["(a).limit", "is missing"]),
+        ("budgets: [{name: a, limits: 5}]\n", ["(a).limits", "did you mean limit?"]),
         ("timezone: Hongkong/Asia\n", ["Hongkong/Asia", "Asia/Hong_Kong"]),
     ],
 )

@@ -41,6 +41,8 @@ ALERT = Alert(
     position=4711,
 )
 
+RESOLVED = ALERT.model_copy(update={"transition": "resolved", "number": 2})
+
 
 class Receiver:
     """A real HTTP server; ``answer`` is what it does, ``received`` what it was sent."""
@@ -269,6 +271,46 @@ async def test_several_sends_at_once_are_all_delivered(
     assert len(receiver.received) == 8
 
 
+async def test_a_webhook_knows_no_threads(channel: Channel, receiver: Receiver) -> None:
+    assert await channel.send(ALERT) is None
+    await channel.send(ALERT, "C1:2")
+    assert receiver.received[0][2] == receiver.received[1][2]
+
+
+async def test_a_reminder_and_a_digest_have_ids_of_their_own(receiver: Receiver) -> None:
+    channel = Webhook("ops", receiver.url, SECRET, clock=lambda: NOW)
+    try:
+        await channel.send(ALERT, reminder=2)
+        await channel.send_digest([ALERT, RESOLVED])
+        await channel.send_digest([RESOLVED, ALERT])
+    finally:
+        await channel.close()
+    (_, first, reminder), (_, second, digest), (_, third, _) = receiver.received
+    for _, headers, body in receiver.received:
+        verify(SECRET, headers, body, now=NOW)
+    assert first["webhook-id"] == f"{ALERT.transition_id}:reminder:2"
+    assert json.loads(reminder) == json.loads(alert_json(ALERT)) | {"reminder": 2}
+    assert second["webhook-id"] == third["webhook-id"]
+    assert second["webhook-id"].startswith("digest:")
+    parts = json.loads(digest)["digest"]
+    assert [part["transition_id"] for part in parts] == [
+        ALERT.transition_id,
+        RESOLVED.transition_id,
+    ]
+
+
+async def test_slack_gets_reminders_and_digests_as_messages(receiver: Receiver) -> None:
+    channel = SlackWebhook("ops", receiver.url)
+    try:
+        await channel.send(ALERT, reminder=1)
+        await channel.send_digest([ALERT, RESOLVED])
+    finally:
+        await channel.close()
+    reminder, digest = (json.loads(body)["text"] for _, _, body in receiver.received)
+    assert reminder.startswith("⏰ Still open: Team sökning")
+    assert digest.startswith("📋 1 alert: 0 open, 1 resolved")
+
+
 async def test_slack_gets_the_text_and_valid_blocks_with_the_link(receiver: Receiver) -> None:
     channel = SlackWebhook(
         "ops", receiver.url, link_to=lambda alert: f"https://spend.test/{alert.alert_id}"
@@ -281,7 +323,7 @@ async def test_slack_gets_the_text_and_valid_blocks_with_the_link(receiver: Rece
     message = json.loads(body)
     assert headers["Content-Type"].startswith("application/json")
     assert set(message) == {"text", "blocks"}
-    assert message["text"].startswith("⚠️ Team sökning has used 80 % of its budget: team sökning")
+    assert message["text"].startswith("⚠️ Team sökning has used 80 % of its budget: $41.20 of $50")
     for block in message["blocks"]:
         parsed = Block.parse(block)
         assert parsed is not None

@@ -14,7 +14,7 @@ from sinks.clickhouse import ClickHouse
 from sinks.ledger import Ledger
 from streams import stores
 from streams.guard.guard import Guard
-from streams.guard.state import compare, load_followers
+from streams.guard.state import compare, load_follower
 from streams.guard.totals import Totals
 from tests.support.ledger_rows import JOURNAL, NOON, covering, journal_row, journal_rows
 from tests.support.stores import running_stores
@@ -39,8 +39,7 @@ def write(clickhouse, first: int, last: int) -> None:
 async def loaded(clickhouse, committed: int = 0):
     """The totals, by the start rule."""
     stop = asyncio.Event()
-    (follower,) = await load_followers(lambda: [Totals()], clickhouse, JOURNAL, committed, stop)
-    return follower
+    return await load_follower(lambda: [Totals()], clickhouse, JOURNAL, committed, stop)
 
 
 def follow(follower, first: int, last: int) -> None:
@@ -63,17 +62,17 @@ async def test_what_is_loaded_is_not_counted_again_when_it_is_seen_again(clickho
     totals = await loaded(clickhouse)
     follow(totals, 0, 12)
     write(clickhouse, 7, 12)
-    assert totals.concern.counters() == (await loaded(clickhouse)).concern.counters()
-    assert sorted(totals.concern.counters().values()) == [12, sum(range(12)) * 10**12]
+    assert totals.concerns[0].counters() == (await loaded(clickhouse)).concerns[0].counters()
+    assert sorted(totals.concerns[0].counters().values()) == [12, sum(range(12)) * 10**12]
 
 
 async def test_a_range_that_is_not_next_is_not_counted(clickhouse):
     write(clickhouse, 0, 3)
     totals = await loaded(clickhouse)
-    before = dict(totals.concern.counters())
+    before = dict(totals.concerns[0].counters())
     headers = entry_headers("zombie", (covering(10, 19),))
     totals.take(3, headers, encode_rows(journal_rows(journal_row())))
-    assert totals.concern.counters() == before
+    assert totals.concerns[0].counters() == before
     assert totals.at.position == 3
 
 
@@ -81,7 +80,7 @@ async def test_a_ledger_that_is_behind_is_no_drift(clickhouse):
     write(clickhouse, 0, 3)
     totals = await loaded(clickhouse)
     follow(totals, 3, 5)
-    assert await compare(totals, clickhouse) is None
+    assert await compare(totals.concerns[0], totals, clickhouse) is None
 
 
 async def test_lost_events_raise_one_alert_per_range(clickhouse):
@@ -116,12 +115,14 @@ async def test_an_entry_that_lands_while_the_state_is_loaded_is_counted(clickhou
     finally:
         reading.close()
     follow(totals, 5, 8)
-    assert sorted(totals.concern.counters().values()) == [8, sum(range(8)) * 10**12]
+    assert sorted(totals.concerns[0].counters().values()) == [8, sum(range(8)) * 10**12]
 
 
 async def test_entries_that_were_fetched_and_never_handed_on_are_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr("streams.guard.guard.STALL_SECONDS", 0.0)
-    async with running_stores(tmp_path) as settings:
+    (tmp_path / "detectors.yaml").write_text("unattributed: off\n")
+    rules = {"detectors": tmp_path / "detectors.yaml"}
+    async with running_stores(tmp_path / "stack", **rules) as settings:
         connection = stores.clickhouse(settings)
         write(connection, 0, 3)
         guard = Guard(settings, JOURNAL, [], asyncio.Event())
@@ -138,11 +139,11 @@ async def test_entries_that_were_fetched_and_never_handed_on_are_loaded(tmp_path
         write(connection, 3, 6)
         guard.journal_end = lambda: 3
         await guard.tick()
-        assert guard.followers[0].at.position == 2
+        assert guard.follower.at.position == 2
         guard.journal_end = lambda: 6
         await guard.tick()
         await guard.tick()
-        assert guard.followers[0].at.position == 5
+        assert guard.follower.at.position == 5
         assert published == ["events_lost"]
         await guard.close()
         connection.close()

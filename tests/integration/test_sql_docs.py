@@ -129,25 +129,23 @@ def fill(connection: ClickHouse) -> None:
         archive_rows(events), [Landed(key, 0, len(records) - 1)], archive.register_source()
     )
     now = datetime.now(UTC)
-    AlertLog(connection).record_alerts(
-        [
-            Alert(
-                rule="budget",
-                scope={"team": "search"},
-                period="2026-11",
-                threshold="80",
-                transition="opened",
-                severity="warning",
-                title="Team search has used 81.2 % of its 2026-11 budget",
-                detail="The threshold of 80 % was reached.",
-                action="See which application grew.",
-                since=now,
-                at=now,
-                journal=JOURNAL,
-                position=0,
-            )
-        ]
+    opened = Alert(
+        rule="budget",
+        scope={"team": "search"},
+        period="2026-11",
+        threshold="80",
+        transition="opened",
+        severity="warning",
+        title="Team search has used 81.2 % of its 2026-11 budget",
+        detail="The threshold of 80 % was reached.",
+        action="See which application grew.",
+        since=now,
+        at=now,
+        journal=JOURNAL,
+        position=0,
     )
+    taken = {"transition": "acknowledged", "number": 2, "by": "ada"}
+    AlertLog(connection).record_alerts([opened, opened.model_copy(update=taken)])
     refused = Letter(SOURCE, 0, 9, b"search", b"{}", (), now, "missing_field", "team is required")
     DeadLetters(connection).record([refused])
 

@@ -47,7 +47,12 @@ def covering(start: int, through: int, partition: int = 0, **counts: Any) -> Ran
     return Range(source=SOURCE, partition=partition, start=start, through=through, **counts)
 
 
-def accepted_entry(position: int, *rows: dict[str, Any]) -> Accepted:
-    """An entry with these rows, all of it accepted, as the guard's concerns get it."""
+def accepted_entry(position: int, *rows: dict[str, Any], now: datetime | None = None) -> Accepted:
+    """An entry with these rows, all of it accepted, as the guard's concerns get it.
+
+    ``now`` is the newest of their minutes, or noon, unless said otherwise.
+    """
     frame = pl.DataFrame(journal_rows(*rows))
-    return Accepted(AsOf(JOURNAL, position), SOURCE, (covering(position, position),), frame)
+    ranges = (covering(position, position),)
+    now = now or max((row["minute"] for row in rows), default=NOON)
+    return Accepted(AsOf(JOURNAL, position), SOURCE, ranges, frame, now)

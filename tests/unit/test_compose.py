@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from streams.budgets.budget_file import read_budgets
 from streams.cli.main import COMMANDS
-from streams.guard.budget_file import read_budgets
 from streams.kafka import ENTRY_ROOM
 from streams.rating.pricebook import PriceBook
 from streams.settings import PREFIX, Settings, load_settings
@@ -228,8 +228,8 @@ def test_the_example_files_are_valid_where_they_are_mounted(services, monkeypatc
     budgets = settings_of(services["guard"], monkeypatch).budgets
     assert budgets is not None
     book = read_budgets(REPOSITORY / folder / budgets.relative_to(target))
-    assert [budget.team for budget in book.budgets] == ["search", "support"]
-    assert book.budgets[0].thresholds == (50, 80, 100)
+    assert [budget.name for budget in book.budgets] == ["search", "support"]
+    assert [step.at for step in book.budgets[0].thresholds] == [50, 80, 100]
     assert PriceBook.load(REPOSITORY / folder / "prices.yaml").overrides.prices
 
 

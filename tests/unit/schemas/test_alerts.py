@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
 
-from schemas.alerts import Alert, Contributor, alert_id
+from schemas.alerts import Alert, Contributor, Silence, alert_id, read_record
 
 AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
@@ -41,10 +41,10 @@ def test_an_alert_survives_json_to_the_last_digit():
 
 
 def test_all_transitions_of_an_alert_share_its_id():
-    opened, resolved = alert(), alert(transition="resolved", severity="info", position=99)
+    opened, resolved = alert(), alert(transition="resolved", number=2, position=99)
     assert opened.alert_id == resolved.alert_id
-    assert opened.transition_id == f"{opened.alert_id}:opened"
-    assert resolved.transition_id == f"{opened.alert_id}:resolved"
+    assert opened.transition_id == f"{opened.alert_id}:1"
+    assert resolved.transition_id == f"{opened.alert_id}:2"
 
 
 def test_the_order_of_a_scope_does_not_matter_to_its_id():
@@ -99,3 +99,37 @@ def test_a_scope_reads_as_text():
 def test_an_alert_that_breaks_the_contract_is_refused(changes):
     with pytest.raises(ValidationError):
         alert(**changes)
+
+
+def test_transitions_from_before_they_were_numbered_are_the_first_and_the_second():
+    body = alert().model_dump(mode="json", exclude={"number"})
+    assert Alert.model_validate(body).number == 1
+    assert Alert.model_validate(body | {"transition": "resolved"}).number == 2
+
+
+def a_silence(**changes):
+    fields = {"silence": "s1", "until": AT + timedelta(hours=1), "by": "ada", "at": AT}
+    return Silence(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "covered"),
+    [
+        ({}, True),
+        ({"rule": "budget"}, True),
+        ({"rule": "retry_storm"}, False),
+        ({"scope": {"team": "search"}}, True),
+        ({"scope": {"team": "other"}}, False),
+        ({"scope": {"team": "search", "user": "ada"}}, False),
+        ({"until": AT}, False),
+    ],
+)
+def test_a_silence_covers_what_it_names(changes, covered):
+    assert a_silence(**changes).matches(alert(), AT) is covered
+
+
+def test_a_record_of_the_topic_is_an_alert_a_silence_or_passed_over():
+    for record in (alert(), a_silence()):
+        assert read_record(record.model_dump_json().encode()) == record
+    for value in (None, b"", b"[]", b"{}", b"\xff", b'{"silence": 1}', b"[" * 5000):
+        assert read_record(value) is None

@@ -14,7 +14,7 @@ from streams.traffic.demo import demo_budgets, scenario
 from streams.traffic.demo_bad import bad_values
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
-BUDGETS = {entry["team"]: entry for entry in yaml.safe_load(demo_budgets())["budgets"]}
+BUDGETS = {entry["name"]: entry for entry in yaml.safe_load(demo_budgets())["budgets"]}
 
 
 def run(seconds: int, seed: int = 0) -> list[list[UsageEvent]]:
@@ -52,8 +52,8 @@ def test_budgets_are_crossed_at_the_same_points_of_a_run_of_any_length(
                 continue
             spent[event.team] += cost(event)
             budget = BUDGETS[event.team]
-            for percent in budget["thresholds"]:
-                if spent[event.team] * 100 >= Decimal(str(budget["monthly_usd"])) * percent:
+            for percent in (50, 80, 100):
+                if spent[event.team] * 100 >= Decimal(str(budget["limit"])) * percent:
                     crossed.setdefault((event.team, percent), number / len(ticks))
     assert crossed == {
         ("marketing", 50): pytest.approx(0.40, abs=0.04),
@@ -63,7 +63,7 @@ def test_budgets_are_crossed_at_the_same_points_of_a_run_of_any_length(
         ("research", 80): pytest.approx(0.84, abs=0.04),
         ("research", 100): pytest.approx(0.91, abs=0.04),
     }
-    assert 0 < spent["support"] < Decimal(BUDGETS["support"]["monthly_usd"]) / 50
+    assert 0 < spent["support"] < Decimal(BUDGETS["support"]["limit"]) / 50
 
 
 def test_a_seed_and_a_start_make_one_run() -> None:

@@ -1,0 +1,177 @@
+"""How late a gateway learns that a budget is used up, and what that costs: metering is
+asynchronous.
+
+20 teams with a budget each, which refuses at 100 %, call at a steady rate through the whole
+embedded stack. The budgets are used up one after the other. Each team's clock runs from the call
+that uses up its budget until `GET /v1/quota` first says no, which another process asks all the time
+as a gateway would; then its calls are made by a team without a budget. What it called in between is
+the overshoot. Answers are timed as their client sees them, meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import multiprocessing
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from aiokafka import AIOKafkaProducer
+
+from benchmarks.meter import PATIENCE_SECONDS, TooSlow
+from schemas.topics import USAGE
+from streams.stack.ports import LOOPBACK, Ports
+from streams.stack.stack import Stack
+from streams.traffic.publish import usage_producer
+
+QUOTA = "quota"
+PER_SECOND = 2000
+TEAMS = tuple(f"team-{number:02d}" for number in range(20))
+OTHERS = "others"
+CALL_CENTS = 1
+FIRST_SECONDS, EVERY_SECONDS = 8.0, 0.75
+"""The first budget is worth so much of its team's time, and each further one so much more."""
+ASKERS = 3
+ASK_SECONDS = 0.005
+TURN_SECONDS = 0.005
+PRICES = """
+prices:
+  - provider: own
+    model: unit
+    effective_from: 2020-01-01
+    usd_per_million_tokens: {input: 1, output: 1}
+"""
+
+
+@dataclass(slots=True)
+class QuotaTimes:
+    """``seconds``: from a call that used up a budget until it was known. ``overshoot``: what was
+    called by then, in percent of the limit. ``answers``: seconds that each answer took."""
+
+    per_second: int
+    seconds: list[float] = field(default_factory=list)
+    overshoot: list[float] = field(default_factory=list)
+    answers: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Team:
+    name: str
+    affordable: int
+    """Calls that the budget pays; the last of them uses it up."""
+    called: int = 0
+    used_up: asyncio.Event = field(default_factory=asyncio.Event)
+    used_up_at: float = 0.0
+    refused: bool = False
+
+
+async def measure_quota(folder: Path) -> QuotaTimes:
+    """Run it, in an empty folder. Raises TooSlow where a budget's end does not become known."""
+    each = PER_SECOND / len(TEAMS)
+    teams = [
+        _Team(name, int(each * (FIRST_SECONDS + number * EVERY_SECONDS)))
+        for number, name in enumerate(TEAMS)
+    ]
+    (folder / "budgets.yaml").write_text(_budgets(teams))
+    (folder / "prices.yaml").write_text(PRICES)
+    stack = Stack(
+        folder, Ports.free(), budgets=folder / "budgets.yaml", prices=folder / "prices.yaml"
+    )
+    times = QuotaTimes(PER_SECOND)
+    sender = usage_producer(stack.settings)
+    try:
+        await stack.start_stores()
+        await stack.start_stages()
+        await sender.start()
+        with ProcessPoolExecutor(ASKERS, multiprocessing.get_context("spawn")) as askers:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                calling = asyncio.create_task(_call(sender, teams))
+                address = LOOPBACK, stack.ports.web
+                await asyncio.gather(*(_watch(askers, address, team, times) for team in teams))
+                await calling
+    except TimeoutError:
+        waiting = [team.name for team in teams if not team.refused]
+        raise TooSlow(f"budgets whose end was not known: {', '.join(waiting)}") from None
+    finally:
+        await sender.stop()
+        await stack.stop()
+    return times
+
+
+async def _call(sender: AIOKafkaProducer, teams: Sequence[_Team]) -> None:
+    """Calls of all teams in turn, at the rate, until the last one is refused."""
+    started, sent = time.monotonic(), 0
+    while not all(team.refused for team in teams):
+        due = int((time.monotonic() - started) * PER_SECOND)
+        for number in range(sent, due):
+            team = teams[number % len(teams)]
+            name = OTHERS if team.refused else team.name
+            await sender.send(USAGE, _event(name), key=name.encode())
+            team.called += not team.refused
+            if team.called == team.affordable and not team.used_up.is_set():
+                team.used_up_at = time.monotonic()
+                team.used_up.set()
+        sent = due
+        await asyncio.sleep(TURN_SECONDS)
+
+
+async def _watch(
+    askers: Executor, address: tuple[str, int], team: _Team, times: QuotaTimes
+) -> None:
+    await team.used_up.wait()
+    loop = asyncio.get_running_loop()
+    refused_at, answers = await loop.run_in_executor(askers, ask_until_refused, address, team.name)
+    team.refused = True
+    times.answers += answers
+    times.seconds.append(refused_at - team.used_up_at)
+    times.overshoot.append(100 * (team.called - team.affordable) / team.affordable)
+
+
+def ask_until_refused(address: tuple[str, int], team: str) -> tuple[float, list[float]]:
+    """When the first refusal was there, by the monotonic clock that all processes share; and how
+    many seconds each answer took. For a process of its own."""
+    answers = []
+    connection = http.client.HTTPConnection(*address, timeout=PATIENCE_SECONDS)
+    while True:
+        asked = time.monotonic()
+        connection.request("GET", f"/v1/quota?team={team}")
+        body = json.loads(connection.getresponse().read())
+        now = time.monotonic()
+        answers.append(now - asked)
+        if not body["allowed"]:
+            connection.close()
+            return now, answers
+        time.sleep(ASK_SECONDS)
+
+
+def _event(team: str) -> bytes:
+    event: dict[str, Any] = {
+        "event_id": str(uuid4()),
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "provider": "own",
+        "model": "unit",
+        "team": team,
+        "usage_source": "reported",
+        "input_tokens": 10_000 * CALL_CENTS,
+    }
+    return json.dumps(event).encode()
+
+
+def _budgets(teams: Sequence[_Team]) -> str:
+    budgets = [
+        {
+            "name": team.name,
+            "where": {"team": team.name},
+            "limit": f"{team.affordable * CALL_CENTS / 100:.2f}",
+            "actions": [{"at": 100, "do": "refuse"}],
+        }
+        for team in teams
+    ]
+    return json.dumps({"budgets": budgets})

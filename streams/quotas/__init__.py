@@ -1,0 +1,1 @@
+"""What gateways are told: may this team, this user, still make calls, and on which models."""
