@@ -91,6 +91,8 @@ async def measure_quota(folder: Path) -> QuotaTimes:
         await stack.start_stages()
         await sender.start()
         with ProcessPoolExecutor(ASKERS, multiprocessing.get_context("spawn")) as askers:
+            # They start when they are first needed, which takes seconds.
+            list(askers.map(time.sleep, [1.0] * ASKERS))
             async with asyncio.timeout(PATIENCE_SECONDS):
                 calling = asyncio.create_task(_call(sender, teams))
                 address = LOOPBACK, stack.ports.web

@@ -36,6 +36,15 @@ def sample_page(rules: Iterable[Rule], now: datetime) -> str:
     return preview_page(threads, "spendstream: alerts in Slack", now.tzinfo or UTC)
 
 
+def page_of(alerts: Iterable[Alert], now: datetime) -> str:
+    """An HTML page with the first message of each of these alerts, with its chart."""
+    threads = [
+        Thread(f"{a.rule}: {a.scope_text}", _post(slack_message(a, None), a.at), tuple(_chart(a)))
+        for a in alerts
+    ]
+    return preview_page(threads, "spendstream: alerts in Slack", now.tzinfo or UTC)
+
+
 def _thread(alerts: tuple[Alert, ...]) -> Thread:
     opened, *later = alerts
     first = _post(slack_message(opened, _link(opened)), opened.at)

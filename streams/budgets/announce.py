@@ -19,7 +19,13 @@ TOP = 3
 
 
 def budget_alert(
-    spent: Spent, threshold: Threshold, period: str, holds: bool, at: AsOf, now: datetime
+    spent: Spent,
+    threshold: Threshold,
+    period: str,
+    holds: bool,
+    at: AsOf,
+    now: datetime,
+    trend: tuple[Decimal, ...] = (),
 ) -> Alert:
     """How one threshold of one member stands."""
     budget, percent = spent.budget, threshold.at
@@ -33,7 +39,6 @@ def budget_alert(
         title = f"{whose} is back under {percent} % of {what}"
     elif review:
         title = f"Review: {title}"
-    limit = amount_text(spent.limit, budget.unit)
     return Alert(
         rule="executive_review" if threshold.review else "budget",
         scope={**budget.scope_of(spent.member), "budget": budget.name},
@@ -42,8 +47,8 @@ def budget_alert(
         transition="opened" if holds else "resolved",
         severity=threshold.severity if holds else "info",
         title=title[:150],
-        detail=f"{amount_text(spent.used, budget.unit)} of {limit}: the threshold of {percent} % "
-        f"of the budget {budget.name} was {'reached' if holds else 'left'}.",
+        detail=f"The threshold of {percent} % of the budget {budget.name} was "
+        f"{'reached' if holds else 'left'}.",
         action=_action(percent, review=review) if holds else "Nothing to do.",
         value=spent.used,
         limit=spent.limit,
@@ -52,6 +57,7 @@ def budget_alert(
         until=None if rolling else spent.period.end,
         at=now,
         contributors=top_contributors(spent),
+        trend=trend if holds else (),
         review=threshold.review,
         channels=threshold.channels,
         journal=at.journal,
@@ -80,10 +86,7 @@ def top_contributors(spent: Spent) -> tuple[Contributor, ...]:
 
 def _action(percent: int, *, review: bool) -> str:
     if review:
-        return (
-            "Decide whether this spend goes on, and acknowledge: "
-            "the review stays open until somebody has."
-        )
+        return "Decide whether this spend goes on, and acknowledge that it was looked at."
     if percent >= 100:
         return "The budget is used up: stop what can wait, or have the budget raised."
     return "See what grew, and whether a cheaper model or caching would do."

@@ -130,6 +130,17 @@ class Budget(FileModel):
                 )
 
     @property
+    def part(self) -> str:
+        """The dimension that a sum of it is broken down by: the first of application, model, user
+        and team that it does not fix; team, where it is the whole organisation's or a department's.
+        """
+        fixed = {*self.each} | {name for name, values in self.where.items() if len(values) == 1}
+        if fixed <= {"department", "environment"}:
+            return "team"
+        parts = ("application", "model", "user", "team")
+        return next((name for name in parts if name not in fixed), "provider")
+
+    @property
     def watches_burn_rate(self) -> bool:
         """Whether it raises an alert when it is used much faster than evenly."""
         if self.burn_rate is None:

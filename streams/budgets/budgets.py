@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -37,6 +37,8 @@ class Budgets:
         self._only: list[set[int] | None] = [None] * len(self.counters_of)
         self._changed: list[set[tuple[Member, int]]] = [set() for _ in self.counters_of]
         self._touched: list[set[Member]] = [set() for _ in self.counters_of]
+        self.trend_of: Callable[[Spent, datetime], tuple[Decimal, ...]] = lambda *_: ()
+        """What a member has used so far, over the last days; whoever keeps days sets it."""
         self._episodes: dict[tuple[str, Member, int], datetime] = {}
         """When a threshold of a rolling window was reached: budget, member, percentage."""
 
@@ -173,7 +175,7 @@ class Budgets:
             used = EXACT.add(used, EXACT.multiply(cost, rate))
         limit = budget.limit_for(member)
         parts = counters.parts(member, stretches)
-        return Spent(budget, member, period, used, limit, parts, counters.part)
+        return Spent(budget, member, period, used, limit, parts, counters.budget.part)
 
     def _calendar(
         self, counters: Counters, changed: set[tuple[Member, int]], at: AsOf, now: datetime
@@ -189,7 +191,9 @@ class Budgets:
                 continue
             for threshold in counters.budget.thresholds:
                 holds = spent.reached(threshold.at)
-                yield budget_alert(spent, threshold, period.name, holds, at, now)
+                yield budget_alert(
+                    spent, threshold, period.name, holds, at, now, self.trend_of(spent, now)
+                )
 
     def _rolling(
         self, counters: Counters, changed: set[Member], at: AsOf, now: datetime

@@ -6,9 +6,11 @@ regrouped, rows come.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
+from typing import Any
 
 import polars as pl
 
@@ -16,6 +18,7 @@ from schemas.tokens import BUCKET_NAMES
 from sinks.clickhouse import ClickHouse
 from streams.budgets.book import Budget
 from streams.budgets.stretches import Stretches, moment_of, stretch_map
+from streams.guard import few_rows
 from streams.guard.concern import AsOf
 from streams.guard.money import pico
 
@@ -25,9 +28,6 @@ Member = tuple[str, ...]
 RECENT_HOURS = 24
 """Older periods are looked at where something was metered for them in this time: a budget that is
 new must not raise an alert for every month of the past."""
-_PARTS = ("application", "model", "user", "team")
-"""What a sum is broken down by: the first of these that the budget does not fix; by team, what is
-the whole organisation's or a department's."""
 _TOKENS_SQL = " + ".join(BUCKET_NAMES)
 
 
@@ -60,15 +60,6 @@ class Counters:
     asleep: set[int] = field(default_factory=set)
     """Stretches that are in the ledger and were not loaded: long ago, and nothing new."""
 
-    @property
-    def part(self) -> str:
-        """The dimension of the contributors."""
-        fixed = {*self.budget.each}
-        fixed |= {name for name, values in self.budget.where.items() if len(values) == 1}
-        if fixed <= {"department", "environment"}:
-            return "team"
-        return next((name for name in _PARTS if name not in fixed), "provider")
-
     def load(
         self, clickhouse: ClickHouse, at: AsOf, now: datetime, only: Collection[int] | None = None
     ) -> None:
@@ -89,10 +80,10 @@ class Counters:
             return
         each = "".join(f"`{name}`, " for name in self.budget.each)
         rows = clickhouse.query(
-            f"SELECT {each}`{self.part}`, {stretch} AS stretch, sum(cost), sum(calls), "
+            f"SELECT {each}`{self.budget.part}`, {stretch} AS stretch, sum(cost), sum(calls), "
             f"sum({_TOKENS_SQL}) FROM spend WHERE {AsOf.SQL} AND {where} "
             "AND minute >= fromUnixTimestamp({oldest:Int64}) AND stretch IN {only:Array(Int64)} "
-            f"GROUP BY {each}`{self.part}`, stretch",
+            f"GROUP BY {each}`{self.budget.part}`, stretch",
             {**bound, "oldest": min(only), "only": sorted(only)},
         )
         for row in rows:
@@ -101,12 +92,34 @@ class Counters:
 
     def apply(self, rows: pl.DataFrame) -> set[tuple[Member, int]]:
         """Add an entry's rows; the members and stretches that they touch."""
+        sums = self._each(rows) if rows.height <= few_rows.FEW else self._grouped(rows)
+        touched = set()
+        for *names, part, start, cost, calls, tokens in sums:
+            member = tuple(names)
+            touched.add((member, start))
+            self._add(start, member, part, pico(cost), calls, tokens)
+        return touched
+
+    def _each(self, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
+        """Member, contributor, stretch and figures of each row that counts."""
+        names = (*self.budget.each, self.budget.part, "minute", "cost", "calls")
+        wanted = [frozenset(values) for values in self.budget.where.values()]
+        where = few_rows.values(rows, list(self.budget.where)) if wanted else repeat(())
+        tokens = few_rows.sums(rows)
+        for row, scope, count in zip(few_rows.values(rows, names), where, tokens, strict=False):
+            *member, part, minute, cost, calls = row
+            inside = all(value in names for value, names in zip(scope, wanted, strict=True))
+            if inside and None not in member:
+                yield *member, part, self.stretches.of(minute), cost, calls, count
+
+    def _grouped(self, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
+        """The same, added up."""
         for name, values in self.budget.where.items():
             rows = rows.filter(pl.col(name).is_in(values))
         for name in self.budget.each:
             rows = rows.filter(pl.col(name).is_not_null())
         if rows.is_empty():
-            return set()
+            return iter(())
         seconds = pl.col("minute").dt.epoch("s")
         known = stretch_map(self.stretches, rows.select(seconds.unique()).to_series())
         sums = (
@@ -114,16 +127,10 @@ class Counters:
                 seconds.replace_strict(known, return_dtype=pl.Int64).alias("stretch"),
                 pl.sum_horizontal(BUCKET_NAMES).alias("tokens"),
             )
-            .group_by(*self.budget.each, pl.col(self.part).alias("part"), "stretch")
+            .group_by(*self.budget.each, pl.col(self.budget.part).alias("part"), "stretch")
             .agg(pl.col("cost").sum(), pl.col("calls").sum(), pl.col("tokens").sum())
         )
-        touched = set()
-        for row in sums.iter_rows():
-            *names, part, start, cost, calls, tokens = row
-            member = tuple(names)
-            touched.add((member, start))
-            self._add(start, member, part, pico(cost), calls, tokens)
-        return touched
+        return sums.iter_rows()
 
     def parts(self, member: Member, stretches: Collection[int]) -> Parts:
         """What the member has spent in these stretches, by contributor."""

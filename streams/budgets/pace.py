@@ -34,6 +34,8 @@ FAST = (HOUR, 5 * MINUTE, Decimal("14.4"), 2)
 SLOW = (6 * HOUR, 30 * MINUTE, Decimal(6), 1)
 EVALUATED_EVERY = 5
 """Seconds of event time: a forecast does not have to be younger."""
+TREND_STEP = 6
+"""Hours between the points of a chart."""
 EASED = 95
 """Percent of the limit under which a forecast is no warning any more: no to and fro around it."""
 
@@ -118,6 +120,13 @@ class Pace:
                 return followed.outlook(spent, now)
         return None
 
+    def trend(self, spent: Spent, now: datetime) -> tuple[Decimal, ...]:
+        """What a member has used of its period so far, every six hours of the last seven days."""
+        for followed in self._followed:
+            if followed.counters.budget.name == spent.budget.name:
+                return followed.trend(spent, now)
+        return ()
+
     def _judge(
         self, followed: _Followed, member: Member, at: AsOf, now: datetime
     ) -> Iterator[Alert]:
@@ -196,6 +205,17 @@ class _Followed:
             hours = (spent.limit - spent.used) / hourly
             breach = now + timedelta(seconds=int(hours * 3600))
         return Outlook(spent, hourly, rests_on, forecast, breach)
+
+    def trend(self, spent: Spent, now: datetime) -> tuple[Decimal, ...]:
+        """See `Pace.trend`."""
+        series, points = self.coarse, [spent.used]
+        newest = series.slot_of(now)
+        oldest = max(series.slot_of(spent.period.start), newest - 7 * 24)
+        for last in range(newest, oldest, -TREND_STEP):
+            first = max(last - TREND_STEP + 1, oldest)
+            before = points[-1] - self._amount(spent, series.total(spent.member, first, last), now)
+            points.append(max(before, Decimal(0)))
+        return tuple(reversed(points))
 
     def _times(self, spent: Spent, now: datetime, window: timedelta, length: timedelta) -> Decimal:
         """Spend of the window over what an even spend of the limit would be."""

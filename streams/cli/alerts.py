@@ -17,6 +17,8 @@ from sinks.alert_samples import RULES
 from sinks.channels import Channel
 from streams.alerts.channels import channels_of
 from streams.alerts.trial import Outcome, Step, steps, try_channel
+from streams.budgets.budget_file import read_budgets
+from streams.budgets.samples import sample_alerts
 from streams.cli.alert_actions import ack, list_alerts, silence, unsilence
 from streams.settings import load_settings
 
@@ -37,18 +39,28 @@ def alerts() -> None:
     help="HTML file to write.",
 )
 @click.option("--rule", "rules", type=click.Choice(RULES), multiple=True, help="Only this rule.")
-def preview(out: Path, rules: tuple[Rule, ...]) -> None:
+@click.option(
+    "--budgets",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What the budgets of this file say, in place of the samples.",
+)
+def preview(out: Path, rules: tuple[Rule, ...], budgets: Path | None) -> None:
     """Write a page with every kind of Slack message, as Slack shows it. Example:
 
         spendstream alerts preview --out alerts.html --rule budget
 
-    Nothing is sent, and the page loads nothing.
+    Nothing is sent, and the page loads nothing. The figures are made up.
     """
     # Charts and pages are heavy, and no other command here needs them.
-    from sinks.sample_page import sample_page
+    from sinks.sample_page import page_of, sample_page
 
+    now = datetime.now(UTC).astimezone()
+    book = None if budgets is None else read_budgets(budgets)
     with Console(stderr=True).status("drawing"):
-        page = sample_page(rules or RULES, datetime.now(UTC).astimezone())
+        if book is None:
+            page = sample_page(rules or RULES, now)
+        else:
+            page = page_of(sample_alerts(book, now), now)
     try:
         out.write_text(page, "utf-8")
     except OSError as error:

@@ -93,12 +93,12 @@ def _bar(line: TeamLine) -> Text:
 def alert_lines(alerts: Sequence[Alert]) -> list[RenderableType]:
     """The alerts so far, oldest first."""
     lines: list[RenderableType] = [Text("alerts", style="bold")]
-    for alert in alerts:
+    for alert in sorted(alerts, key=lambda alert: alert.at):
         colour = "green" if alert.transition == "resolved" else _COLOURS[alert.severity]
         lines.append(
             Text.assemble(
                 f"  {alert.at:%H:%M:%S} ",
-                (f"{alert.transition:<9}", colour),
+                (f"{alert.transition:<13}", colour),
                 _headline(alert),
                 (f"  {_amount(alert)}", "dim"),
             )

@@ -115,7 +115,8 @@ def _data(connection: ClickHouse) -> Iterator[Finding]:
             yield Finding(level, name, f"{count:,} events ({_MEANING[name]})")
     stuck = connection.query(
         "SELECT channel, state, count(), any(error) FROM deliveries FINAL "
-        "WHERE state != 'delivered' GROUP BY channel, state"
+        "WHERE state = 'rejected' OR (state = 'pending' AND due < now64(3) - INTERVAL 1 MINUTE) "
+        "GROUP BY channel, state"
     )
     for channel, state, count, error in stuck:
         yield Finding(

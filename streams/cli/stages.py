@@ -86,17 +86,16 @@ def sink(which: str) -> None:
 
 @click.command()
 def guard() -> None:
-    """Watch budgets and retry storms, and send alerts. Example:
+    """Watch budgets, storms and what is unusual, and send alerts. Example:
 
     SPENDSTREAM_BUDGETS=budgets.yaml SPENDSTREAM_SLACK_WEBHOOK=https://… spendstream guard
     """
     from streams.alerts.channels import channels_of
-    from streams.budgets.budget_file import read_budgets
+    from streams.guard.rule_files import RuleFiles
     from streams.guard.serve import GuardStage
 
     settings = _settings("guard")
-    if settings.budgets is not None:
-        read_budgets(settings.budgets)
+    RuleFiles(settings)  # a mistake in them is told before anything is connected
     channels = channels_of(settings)
     _run("guard", settings, GuardStage(settings, channels))
 

@@ -11,8 +11,12 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from sinks.clickhouse import ClickHouseError
+from streams.alerts.alerting_file import read_alerting
+from streams.alerts.channels import channels_of
 from streams.budgets.budget_file import read_budgets
 from streams.cli.options import FOLDER
+from streams.detectors.settings_file import read_detectors
+from streams.settings import load_settings
 from streams.stack.backlog import wait_until_empty
 from streams.stack.ports import Ports
 from streams.stack.stack import Stack
@@ -38,6 +42,16 @@ PORT = click.IntRange(1, 65535)
     help="Budgets file; read again when it changes.",
 )
 @click.option("--prices", type=click.Path(path_type=Path, dir_okay=False), help="Price overrides.")
+@click.option(
+    "--detectors",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Detectors file; read again when it changes.",
+)
+@click.option(
+    "--alerting",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Alerting file: channels, routes, quiet hours.",
+)
 def up(
     folder: Path,
     kafka: str | None,
@@ -46,6 +60,8 @@ def up(
     web_port: int,
     budgets: Path | None,
     prices: Path | None,
+    detectors: Path | None,
+    alerting: Path | None,
 ) -> None:
     """Run everything on this machine: broker, ClickHouse, meter, sinks and guard. Example:
 
@@ -71,6 +87,12 @@ def up(
     if prices is not None:
         PriceBook.load(prices)
         files["prices"] = prices.resolve()
+    if detectors is not None:
+        read_detectors(detectors)
+        files["detectors"] = detectors.resolve()
+    if alerting is not None:
+        channels_of(load_settings(), read_alerting(alerting))
+        files["alerting"] = alerting.resolve()
     console = Console(stderr=False, highlight=False)
     ports = Ports(broker_port or Ports().broker, clickhouse_port, web_port)
     stack = Stack(folder, ports, kafka=kafka, **files)

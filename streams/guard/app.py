@@ -73,7 +73,8 @@ def create_app(settings: Settings, guard: Guard, data_folder: Path | None = None
         web_enabled=True,
         web_bind=settings.web_host,
         web_port=settings.web_port,
-        web_in_thread=False,
+        # Gateways do not wait for the entry that is being applied.
+        web_in_thread=True,
         web_cors_options=None,
         worker_redirect_stdouts=False,
     )
@@ -226,10 +227,16 @@ def _comparison(
 
 
 def _add_views(app: GuardApp, guard: Guard) -> None:
+    """The web server has a thread of its own; only the guard's may look at the guard's state."""
+
+    async def ask(answer: Callable[[Guard], Answer]) -> Answer:
+        return answer(guard)
+
     def add(path: str, answer: Callable[[Guard], Answer]) -> None:
         class JsonView(View):
             async def get(self, request: Any) -> Any:
-                status, body = answer(guard)
+                asked = asyncio.run_coroutine_threadsafe(ask(answer), app.loop)
+                status, body = await asyncio.wrap_future(asked)
                 return self.json(body, status=status)
 
         app.page(path, name=f"view {path}")(JsonView)

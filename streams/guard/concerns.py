@@ -27,10 +27,12 @@ def concerns_of(
     """Every concern with nothing counted yet. ``announced``: the newest transition of each alert,
     for those that name their episodes by when they began. ``older``: see `Budgets`."""
     budgets = Budgets(book, older)
+    pace = Pace(budgets)
+    budgets.trend_of = pace.trend
     watched: tuple[Concern, ...] = (
         Totals(),
         budgets,
-        Pace(budgets),
+        pace,
         Storms(storm_rule(settings)),
         *detectors_of(detectors),
     )

@@ -13,6 +13,7 @@ from schemas.alerts import Alert, Silence, read_record
 from sinks.alert_log import AlertLog
 from sinks.channels import Channel
 from sinks.clickhouse import ClickHouseError
+from streams.alerts.channels import alerting_of
 from streams.alerts.desk import AlertDesk, Publish
 from streams.alerts.notifier import Notifier
 from streams.alerts.topic import read_topic
@@ -61,7 +62,7 @@ class Guard:
         self._asking = clickhouse(settings)
         self._alert_log = AlertLog(self._clickhouse)
         self._channels = channels
-        self.notifier = Notifier(channels, self._alert_log, stop)
+        self.notifier = Notifier(channels, self._alert_log, stop, alerting_of(settings).policy)
         self._rules = RuleFiles(settings)
         self.quotas = Quotas(settings)
         self.desk = AlertDesk(self._unpublished)
