@@ -1,11 +1,12 @@
-"""How late a gateway learns that a budget is used up, and what that costs: metering is
+"""How late people and gateways learn that a budget is used up, and what that costs: metering is
 asynchronous.
 
 20 teams with a budget each, which refuses at 100 %, call at a steady rate through the whole
 embedded stack. The budgets are used up one after the other. Each team's clock runs from the call
 that uses up its budget until `GET /v1/quota` first says no, which another process asks all the time
 as a gateway would; then its calls are made by a team without a budget. What it called in between is
-the overshoot. Answers are timed as their client sees them, meanwhile.
+the overshoot. Answers are timed as their client sees them, meanwhile. And from the call that
+reaches 50, 80 and 100 % of a budget it is timed until a webhook's receiver has the alert.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ import http.client
 import json
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
 
+from benchmarks.arrivals import Arrivals, receiving
 from benchmarks.meter import PATIENCE_SECONDS, TooSlow
 from schemas.topics import USAGE
 from streams.stack.ports import LOOPBACK, Ports
@@ -39,8 +43,11 @@ CALL_CENTS = 1
 FIRST_SECONDS, EVERY_SECONDS = 8.0, 0.75
 """The first budget is worth so much of its team's time, and each further one so much more."""
 ASKERS = 3
+ANSWERS_AT_REST = 3000
 ASK_SECONDS = 0.005
 TURN_SECONDS = 0.005
+THRESHOLDS = (50, 80, 100)
+SECRET = "whsec_" + "c2VjcmV0" * 4
 PRICES = """
 prices:
   - provider: own
@@ -53,12 +60,16 @@ prices:
 @dataclass(slots=True)
 class QuotaTimes:
     """``seconds``: from a call that used up a budget until it was known. ``overshoot``: what was
-    called by then, in percent of the limit. ``answers``: seconds that each answer took."""
+    called by then, in percent of the limit. ``answers``: seconds that each answer took
+    meanwhile; ``at_rest``: when nobody calls any more. ``alerts``: from a call that reached a
+    threshold until the webhook had the alert."""
 
     per_second: int
     seconds: list[float] = field(default_factory=list)
     overshoot: list[float] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
+    at_rest: list[float] = field(default_factory=list)
+    alerts: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -70,6 +81,18 @@ class _Team:
     used_up: asyncio.Event = field(default_factory=asyncio.Event)
     used_up_at: float = 0.0
     refused: bool = False
+    reached: dict[int, float] = field(default_factory=dict)
+    """When each threshold was."""
+
+    def call(self) -> None:
+        """Note a call, which costs a cent."""
+        self.called += 1
+        for percent in THRESHOLDS:
+            if self.called * 100 >= self.affordable * percent and percent not in self.reached:
+                self.reached[percent] = time.monotonic()
+        if self.called == self.affordable:
+            self.used_up_at = self.reached[100]
+            self.used_up.set()
 
 
 async def measure_quota(folder: Path) -> QuotaTimes:
@@ -81,9 +104,19 @@ async def measure_quota(folder: Path) -> QuotaTimes:
     ]
     (folder / "budgets.yaml").write_text(_budgets(teams))
     (folder / "prices.yaml").write_text(PRICES)
-    stack = Stack(
-        folder, Ports.free(), budgets=folder / "budgets.yaml", prices=folder / "prices.yaml"
-    )
+    async with receiving() as arrivals:
+        stack = Stack(
+            folder,
+            Ports.free(),
+            budgets=folder / "budgets.yaml",
+            prices=folder / "prices.yaml",
+            webhook=arrivals.address,
+            webhook_secret=SECRET,
+        )
+        return await _measure(stack, teams, arrivals)
+
+
+async def _measure(stack: Stack, teams: Sequence[_Team], arrivals: Arrivals) -> QuotaTimes:
     times = QuotaTimes(PER_SECOND)
     sender = usage_producer(stack.settings)
     try:
@@ -91,19 +124,32 @@ async def measure_quota(folder: Path) -> QuotaTimes:
         await stack.start_stages()
         await sender.start()
         with ProcessPoolExecutor(ASKERS, multiprocessing.get_context("spawn")) as askers:
-            # They start when they are first needed, which takes seconds.
-            list(askers.map(time.sleep, [1.0] * ASKERS))
+            # They start, and import this module, when they are first needed: that takes seconds.
+            list(askers.map(_stay, [1.0] * ASKERS))
             async with asyncio.timeout(PATIENCE_SECONDS):
                 calling = asyncio.create_task(_call(sender, teams))
                 address = LOOPBACK, stack.ports.web
                 await asyncio.gather(*(_watch(askers, address, team, times) for team in teams))
                 await calling
+                while len(arrivals.seen) < len(teams) * len(THRESHOLDS):  # noqa: ASYNC110 - the receiver's
+                    await asyncio.sleep(TURN_SECONDS)
+                times.at_rest = await asyncio.get_running_loop().run_in_executor(
+                    askers, ask_often, address, TEAMS[0]
+                )
     except TimeoutError:
         waiting = [team.name for team in teams if not team.refused]
-        raise TooSlow(f"budgets whose end was not known: {', '.join(waiting)}") from None
+        raise TooSlow(
+            f"budgets whose end was not known: {', '.join(waiting) or 'none'}; "
+            f"{len(arrivals.seen)} alerts came"
+        ) from None
     finally:
         await sender.stop()
         await stack.stop()
+    times.alerts = [
+        arrivals.seen[team.name, percent] - team.reached[percent]
+        for team in teams
+        for percent in THRESHOLDS
+    ]
     return times
 
 
@@ -116,10 +162,8 @@ async def _call(sender: AIOKafkaProducer, teams: Sequence[_Team]) -> None:
             team = teams[number % len(teams)]
             name = OTHERS if team.refused else team.name
             await sender.send(USAGE, _event(name), key=name.encode())
-            team.called += not team.refused
-            if team.called == team.affordable and not team.used_up.is_set():
-                team.used_up_at = time.monotonic()
-                team.used_up.set()
+            if not team.refused:
+                team.call()
         sent = due
         await asyncio.sleep(TURN_SECONDS)
 
@@ -136,21 +180,36 @@ async def _watch(
     times.overshoot.append(100 * (team.called - team.affordable) / team.affordable)
 
 
+def _stay(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 def ask_until_refused(address: tuple[str, int], team: str) -> tuple[float, list[float]]:
     """When the first refusal was there, by the monotonic clock that all processes share; and how
     many seconds each answer took. For a process of its own."""
     answers = []
-    connection = http.client.HTTPConnection(*address, timeout=PATIENCE_SECONDS)
-    while True:
-        asked = time.monotonic()
-        connection.request("GET", f"/v1/quota?team={team}")
-        body = json.loads(connection.getresponse().read())
-        now = time.monotonic()
-        answers.append(now - asked)
-        if not body["allowed"]:
-            connection.close()
+    for now, seconds, allowed in _answers(address, team):
+        answers.append(seconds)
+        if not allowed:
             return now, answers
         time.sleep(ASK_SECONDS)
+    raise AssertionError("answers do not end")
+
+
+def ask_often(address: tuple[str, int], team: str) -> list[float]:
+    """How many seconds each of many answers in a row took. For a process of its own."""
+    return [seconds for _, seconds, _ in islice(_answers(address, team), ANSWERS_AT_REST)]
+
+
+def _answers(address: tuple[str, int], team: str) -> Iterator[tuple[float, float, bool]]:
+    """When each answer was there, how long it took, and whether it allows a call."""
+    with closing(http.client.HTTPConnection(*address, timeout=PATIENCE_SECONDS)) as connection:
+        while True:
+            asked = time.monotonic()
+            connection.request("GET", f"/v1/quota?team={team}")
+            body = json.loads(connection.getresponse().read())
+            now = time.monotonic()
+            yield now, now - asked, body["allowed"]
 
 
 def _event(team: str) -> bytes:

@@ -39,8 +39,12 @@ class Budgets:
         self._touched: list[set[Member]] = [set() for _ in self.counters_of]
         self.trend_of: Callable[[Spent, datetime], tuple[Decimal, ...]] = lambda *_: ()
         """What a member has used so far, over the last days; whoever keeps days sets it."""
+        self._reached: set[tuple[str, Member, str, int]] = set()
+        """Thresholds of calendars that were reached: budget, member, period, percentage."""
         self._episodes: dict[tuple[str, Member, int], datetime] = {}
         """When a threshold of a rolling window was reached: budget, member, percentage."""
+        self._moved_to: dict[str, datetime] = {}
+        """The end of each budget's rolling window when all with an episode were looked at."""
 
     def fresh(self) -> Budgets:
         """The same budgets with nothing counted yet, to load the same stretches of time."""
@@ -53,10 +57,15 @@ class Budgets:
         if alert.transition == "resolved" or alert.rule not in {"budget", "executive_review"}:
             return
         for budget in self.book.budgets:
-            if budget.name == alert.scope.get("budget") and isinstance(budget.period, Rolling):
-                member = tuple(alert.scope.get(name, "") for name in budget.each)
-                key = (budget.name, member, int(alert.threshold))
-                self._episodes[key] = datetime.fromisoformat(alert.period)
+            if budget.name != alert.scope.get("budget"):
+                continue
+            member = tuple(alert.scope.get(name, "") for name in budget.each)
+            percent = int(alert.threshold)
+            if isinstance(budget.period, Rolling):
+                since = datetime.fromisoformat(alert.period)
+                self._episodes[budget.name, member, percent] = since
+            else:
+                self._reached.add((budget.name, member, alert.period, percent))
 
     @property
     def wants_older(self) -> bool:
@@ -142,21 +151,6 @@ class Budgets:
                 if (spent := self.spent(counters, member, period)) is not None:
                     yield spent
 
-    def status(self, now: datetime) -> list[dict[str, object]]:
-        """Each member's actual and limit in the current period, for the web. Money is text."""
-        return [
-            {
-                "budget": spent.budget.name,
-                "scope": spent.budget.scope_of(spent.member),
-                "period": spent.period.name,
-                "used": f"{spent.used:f}",
-                "limit": f"{spent.limit:f}",
-                "unit": spent.budget.unit,
-                "percent": f"{spent.percent:f}",
-            }
-            for spent in self.current(now)
-        ]
-
     def _used(
         self, counters: Counters, member: Member, period: Period, stretches: list[int]
     ) -> Spent | None:
@@ -191,6 +185,11 @@ class Budgets:
                 continue
             for threshold in counters.budget.thresholds:
                 holds = spent.reached(threshold.at)
+                key = (counters.budget.name, member, period.name, threshold.at)
+                if holds:
+                    self._reached.add(key)
+                elif key not in self._reached:  # nobody was told of it
+                    continue
                 yield budget_alert(
                     spent, threshold, period.name, holds, at, now, self.trend_of(spent, now)
                 )
@@ -199,9 +198,11 @@ class Budgets:
         self, counters: Counters, changed: set[Member], at: AsOf, now: datetime
     ) -> Iterator[Alert]:
         budget = counters.budget
-        known = {member for name, member, _ in self._episodes if name == budget.name}
         period = _period_at(counters.stretches, now)
-        for member in sorted(changed | known):
+        if self._moved_to.get(budget.name) != period.end:  # what is too long ago counts no more
+            self._moved_to[budget.name] = period.end
+            changed |= {member for name, member, _ in self._episodes if name == budget.name}
+        for member in sorted(changed):
             spent = self.spent(counters, member, period)
             if spent is None:
                 continue

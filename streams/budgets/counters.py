@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import repeat
+from operator import contains
 from typing import Any
 
 import polars as pl
@@ -102,15 +102,12 @@ class Counters:
 
     def _each(self, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
         """Member, contributor, stretch and figures of each row that counts."""
-        names = (*self.budget.each, self.budget.part, "minute", "cost", "calls")
-        wanted = [frozenset(values) for values in self.budget.where.values()]
-        where = few_rows.values(rows, list(self.budget.where)) if wanted else repeat(())
-        tokens = few_rows.sums(rows)
-        for row, scope, count in zip(few_rows.values(rows, names), where, tokens, strict=False):
-            *member, part, minute, cost, calls = row
-            inside = all(value in names for value, names in zip(scope, wanted, strict=True))
-            if inside and None not in member:
-                yield *member, part, self.stretches.of(minute), cost, calls, count
+        where, each = self.budget.where, self.budget.each
+        names = (*where, *each, self.budget.part, "minute", "cost", "calls")
+        for row, tokens in zip(few_rows.values(rows, names), few_rows.sums(rows), strict=True):
+            scope, (*member, part, minute, cost, calls) = row[: len(where)], row[len(where) :]
+            if all(map(contains, where.values(), scope)) and None not in member:
+                yield *member, part, self.stretches.of(minute), cost, calls, tokens
 
     def _grouped(self, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
         """The same, added up."""

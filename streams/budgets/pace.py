@@ -66,7 +66,8 @@ class Pace:
             for counters in budgets.counters_of
             if not isinstance(counters.stretches.window, Rolling)
         ]
-        self._warned: set[str] = set()
+        self._warned: set[tuple[frozenset[tuple[str, str]], str]] = set()
+        """Scope and period of those whose forecast is above the limit."""
         self._next: datetime | None = None
 
     def fresh(self) -> Pace:
@@ -76,7 +77,7 @@ class Pace:
     def remember(self, alert: Alert) -> None:
         """Take note of a forecast that was announced before."""
         if alert.rule == "forecast" and alert.transition != "resolved":
-            self._warned.add(alert.alert_id)
+            self._warned.add((frozenset(alert.scope.items()), alert.period))
 
     def load(self, clickhouse: ClickHouse, at: AsOf, now: datetime) -> None:
         """The last days of the ledger, as of the position."""
@@ -144,12 +145,11 @@ class Pace:
                 (followed.burning.add if holds else followed.burning.discard)(member)
                 yield burn_alert(spent, outlook.breach, level, fastest, holds, at, now)
         if budget.forecast and outlook.rests_on >= min(3 * DAY, (period.end - period.start) / 4):
-            state = forecast_alert(spent, outlook.forecast, outlook.breach, True, at, now)
-            known = state.alert_id in self._warned
+            known = (spent.scope, period.name) in self._warned
             floor = spent.limit * (EASED if known else 100) / 100
             holds = outlook.forecast > floor
             if holds or known:
-                (self._warned.add if holds else self._warned.discard)(state.alert_id)
+                (self._warned.add if holds else self._warned.discard)((spent.scope, period.name))
                 yield forecast_alert(spent, outlook.forecast, outlook.breach, holds, at, now)
 
 

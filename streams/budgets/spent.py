@@ -40,6 +40,11 @@ class Spent:
         return tenths.scaleb(-1)
 
     @property
+    def scope(self) -> frozenset[tuple[str, str]]:
+        """What its alerts are about: dimensions with their values, and the budget."""
+        return frozenset({**self.budget.scope_of(self.member), "budget": self.budget.name}.items())
+
+    @property
     def who(self) -> str:
         """Whose budget it is, as a sentence begins: `Team search`, `The organisation`."""
         scope = self.budget.scope_of(self.member)

@@ -1,4 +1,4 @@
-"""`spendstream budgets`: what a budgets file means, and what is wrong with it."""
+"""`spendstream budgets`: what a file means, where its budgets stand, what it would have said."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from streams.budgets.describe import in_words, length
 from streams.budgets.periods import Rolling
 from streams.budgets.seen_names import unseen_names
 from streams.budgets.suspicions import Suspicion, suspicions
+from streams.cli.budget_simulation import simulation
+from streams.cli.budget_status import status
 from streams.cli.options import FOLDER
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
@@ -22,7 +24,7 @@ from streams.stores import clickhouse_reader
 
 @click.group()
 def budgets() -> None:
-    """Look into budgets. Example:
+    """Check a budgets file, try it on past usage, and see where its budgets stand. Example:
 
     spendstream budgets check budgets.yaml
     """
@@ -76,3 +78,7 @@ def _as_json(budget: Budget, book: BudgetBook) -> dict[str, Any]:
     fields = budget.model_dump(mode="json")
     fields["period"] = {"rolling": length(period)} if isinstance(period, Rolling) else period
     return {**fields, "text": in_words(budget, book)}
+
+
+budgets.add_command(status)
+budgets.add_command(simulation)

@@ -11,6 +11,7 @@ import polars as pl
 
 from schemas.tokens import BUCKET_NAMES
 from sinks.clickhouse import ClickHouse
+from streams.guard import few_rows
 from streams.guard.concern import AsOf
 from streams.guard.money import pico
 
@@ -83,6 +84,20 @@ def unix_minute(moment: datetime) -> int:
 
 def attempts_of(rows: pl.DataFrame) -> Iterator[Attempts]:
     """The attempts in journal rows (`ROW_SCHEMA`), shadow calls left out."""
+    yield from map(_attempts, _each(rows) if rows.height <= few_rows.FEW else _grouped(rows))
+
+
+def _each(rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
+    names = ("is_shadow", "minute", *_KEYS, "calls", "cost")
+    place = _KEYS.index("minute")
+    for row, tokens in zip(few_rows.values(rows, names), few_rows.sums(rows), strict=True):
+        is_shadow, minute, *figures = row
+        if is_shadow is False:
+            figures[place] = unix_minute(minute)
+            yield *figures, tokens
+
+
+def _grouped(rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
     sums = (
         rows.filter(~pl.col("is_shadow"))
         .with_columns(
@@ -91,7 +106,7 @@ def attempts_of(rows: pl.DataFrame) -> Iterator[Attempts]:
         .group_by(_KEYS, maintain_order=True)
         .agg(pl.col("calls").sum(), _sum_or_null("cost"), pl.col("tokens").sum())
     )
-    yield from map(_attempts, sums.iter_rows())
+    return sums.iter_rows()
 
 
 def attempts_as_of(

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from operator import add
+from operator import add, mul
 from typing import Any
 
 import polars as pl
 
 from schemas.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from sinks.clickhouse import ClickHouse
+from streams.guard import few_rows
 from streams.guard.concern import AsOf
 from streams.guard.money import pico
 
@@ -29,12 +30,16 @@ Key = tuple[str | bool | None, ...]
 Sums = tuple[int, ...]
 """One for each measure, in the order of the measures; cost in pico-dollars."""
 
-_MEASURES: dict[str, tuple[pl.Expr, str]] = {
-    "calls": (pl.col("calls"), "calls"),
-    "input_tokens": (pl.sum_horizontal(*INPUT_BUCKETS), " + ".join(INPUT_BUCKETS)),
-    "output_tokens": (pl.sum_horizontal(*OUTPUT_BUCKETS), " + ".join(OUTPUT_BUCKETS)),
+_COLUMNS: dict[str, Sequence[str]] = {
+    "calls": ("calls",),
+    "input_tokens": INPUT_BUCKETS,
+    "output_tokens": OUTPUT_BUCKETS,
 }
-"""What is counted of calls that are no copies, for Polars and for ClickHouse."""
+"""What is added up, of calls that are no copies."""
+_MEASURES = {
+    name: (pl.sum_horizontal(*columns), " + ".join(columns)) for name, columns in _COLUMNS.items()
+}
+"""The same for Polars and for ClickHouse."""
 _OWN = ~pl.col("is_shadow").fill_null(value=False)
 
 
@@ -80,6 +85,8 @@ class Series:
         """Count rows of the journal. The keys that they changed, each with its first such slot."""
         if rows.is_empty():
             return {}
+        if rows.height <= few_rows.FEW:
+            return self._add(self._each_row(rows))
         slot = pl.col("minute").dt.epoch("s") // self._seconds
         self._advance(int(rows.select(slot.max()).item()))
         costly = rows if self._shadow_cost else rows.filter(_OWN)
@@ -91,6 +98,24 @@ class Series:
         ]
         grouped = costly.filter(slot > self._horizon).group_by(slot.alias("slot"), *self.dimensions)
         return self._add(grouped.agg(sums).iter_rows())
+
+    def _each_row(self, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
+        """Slot, key and sums of each row that counts."""
+        slots = [self.slot_of(minute) for minute in rows["minute"].to_list()]
+        self._advance(max(slots))
+        own = [not is_shadow for is_shadow in rows["is_shadow"].to_list()]
+        sums = [
+            rows["cost"].to_list()
+            if name == "cost"
+            else map(mul, few_rows.sums(rows, _COLUMNS[name]), own)
+            for name in self.measures
+        ]
+        keys = (rows[name].to_list() for name in self.dimensions)
+        return (
+            row
+            for row, is_own in zip(zip(slots, *keys, *sums, strict=True), own, strict=True)
+            if row[0] > self._horizon and (is_own or self._shadow_cost)
+        )
 
     def load(self, clickhouse: ClickHouse, at: AsOf, newest: datetime | None) -> dict[Key, int]:
         """Count the ledger as of a position, of which ``newest`` is the newest minute."""

@@ -1,4 +1,4 @@
-"""The guard as a faust app: agents for the journal and the alerts, timers, and JSON views."""
+"""The guard as a faust app: agents for the journal and the alerts, and timers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from typing import Any
 import faust
 from faust.types import TP
 from faust.types.auth import CredentialsT
-from faust.web import View
 
 from schemas.alerts import Alert, Silence
 from schemas.topics import ALERTS, JOURNAL
 from streams.alerts.topic import key_of
-from streams.guard import requests
 from streams.guard.guard import Guard
 from streams.guard.transport import GuardApp, NoTables
-from streams.guard.views import VIEWS, Answer
 from streams.health import done, heartbeat, resuming, working
 from streams.kafka_access import client_options
 from streams.lag import behind
@@ -70,12 +67,8 @@ def create_app(settings: Settings, guard: Guard, data_folder: Path | None = None
         producer_linger=0.0,
         key_serializer="raw",
         value_serializer="raw",
-        web_enabled=True,
-        web_bind=settings.web_host,
-        web_port=settings.web_port,
-        # Gateways do not wait for the entry that is being applied.
-        web_in_thread=True,
-        web_cors_options=None,
+        # `streams.guard.web` answers: faust's server would on the loop that applies entries.
+        web_enabled=False,
         worker_redirect_stdouts=False,
     )
     app.fetch_max_wait_ms = settings.fetch_max_wait_ms
@@ -84,7 +77,6 @@ def create_app(settings: Settings, guard: Guard, data_folder: Path | None = None
     _connect_gate(app, guard)
     _add_agents(app, guard)
     _add_timers(app, guard, settings)
-    _add_views(app, guard)
     return app
 
 
@@ -224,41 +216,3 @@ def _comparison(
                 DRIFT.remove(concern)
 
     return compare
-
-
-def _add_views(app: GuardApp, guard: Guard) -> None:
-    """The web server has a thread of its own; only the guard's may look at the guard's state."""
-
-    async def ask(answer: Callable[[Guard], Answer]) -> Answer:
-        return answer(guard)
-
-    def add(path: str, answer: Callable[[Guard], Answer]) -> None:
-        class JsonView(View):
-            async def get(self, request: Any) -> Any:
-                asked = asyncio.run_coroutine_threadsafe(ask(answer), app.loop)
-                status, body = await asyncio.wrap_future(asked)
-                return self.json(body, status=status)
-
-        app.page(path, name=f"view {path}")(JsonView)
-
-    for path, answer in VIEWS.items():
-        add(path, answer)
-
-    def accept(path: str, request_of: Callable[[Guard, bytes], Awaitable[Answer]]) -> None:
-        class RequestView(View):
-            async def post(self, request: Any) -> Any:
-                body = await request.read()
-                status, said = await requests.answer(guard, request_of, request.content_type, body)
-                return self.json(said, status=status)
-
-        app.page(path, name=f"view {path}")(RequestView)
-
-    for path, request_of in requests.REQUESTS.items():
-        accept(path, request_of)
-
-    class QuotaView(View):
-        async def get(self, request: Any) -> Any:
-            status, body = guard.quotas.answer(request.query.items())
-            return self.text(body, content_type="application/json", status=status)
-
-    app.page("/v1/quota", name="view /v1/quota")(QuotaView)

@@ -13,14 +13,12 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
-from schemas.errors import UserError
 from schemas.topics import JOURNAL
 from sinks.channels import Channel
 from streams.guard.app import create_app
 from streams.guard.guard import Guard
 from streams.guard.transport import GuardApp
+from streams.guard.web import serving_web
 from streams.health import Status, working
 from streams.journal.tail import JOURNAL_PARTITION
 from streams.kafka import cluster_id
@@ -54,9 +52,10 @@ class GuardStage:
                 "reaching the broker", lambda: cluster_id(settings), stop, abandon=True
             )
         guard = _WatchedGuard(settings, f"{cluster}/{JOURNAL}", self._channels, stop)
-        app = create_app(settings, guard)
-        self._running = guard, app
-        await _serve(settings, guard, app, stop)
+        async with serving_web(guard, settings):
+            app = create_app(settings, guard)
+            self._running = guard, app
+            await _serve(settings, guard, app, stop)
 
     def status(self) -> Status:
         """Ready while the state is loaded and followed."""
@@ -99,11 +98,6 @@ async def _serve(settings: Settings, guard: Guard, app: GuardApp, stop: asyncio.
     for task in (crashed, stopping):
         task.cancel()
     await asyncio.gather(crashed, stopping, return_exceptions=True)
-    if isinstance(failure, OSError) and not isinstance(failure, ConnectionError | KafkaError):
-        raise UserError(
-            f"{settings.web_host}:{settings.web_port}: {failure.strerror or failure}; "
-            "set SPENDSTREAM_WEB_PORT to a free port"
-        )
     if failure is not None:
         raise failure
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams.budgets.budgets import Budgets
+from streams.budgets.pace import Pace
+from streams.budgets.standing import standings
 from streams.guard.guard import Guard
 from streams.guard.totals import Totals
 
@@ -46,13 +48,15 @@ def state(guard: Guard) -> Answer:
 
 
 def budgets(guard: Guard) -> Answer:
-    """Each budget's actual in each month that has spend."""
+    """What each member has used of its current period or window, and where it is heading."""
     if not guard.ready:
         return _LOADING
     concern = guard.concern(Budgets)
+    now = standings(concern, guard.concern(Pace), guard.follower.clock.now())
     return 200, {
         "timezone": concern.book.timezone,
-        "budgets": concern.status(guard.follower.clock.now()),
+        "at": now.at.isoformat(),
+        "budgets": [member.as_json() for member in now.members],
     }
 
 

@@ -8,8 +8,8 @@ import logging
 from aiokafka import AIOKafkaProducer
 
 from schemas.quotas import STAMP_HEADER, Stamp
-from schemas.topics import QUOTAS
 from streams.health import working
+from streams.quotas.reader import PARTITION
 from streams.quotas.table import Record
 from streams.stage import persist
 
@@ -48,9 +48,10 @@ class Outbox:
 async def _send(producer: AIOKafkaProducer, batch: dict[str, tuple[bytes | None, Stamp]]) -> None:
     sent = [
         await producer.send(
-            QUOTAS,
+            PARTITION.topic,
             value,
             key=key.encode(),
+            partition=PARTITION.partition,
             headers=[(STAMP_HEADER, stamp.model_dump_json().encode())] if value is None else [],
         )
         for key, (value, stamp) in batch.items()

@@ -102,11 +102,9 @@ class QuotaPublisher:
         elif isinstance(subject, Judge):
             before = told if isinstance(told, MemberState) else None
             early = before is not None and before.as_of.at <= now < before.as_of.at + PACE
-            if early and not subject.counters.budget.actions:
+            if early and subject.verdict(now) == verdict_of(before, now):
                 return False
             record = subject.state(before, stamp, now)
-            if early and verdict_of(record, now) == verdict_of(before, now):
-                return False
         if _same(record, told):
             return True
         # What is on the topic may be of a later entry than ours: then we are not there yet.

@@ -52,15 +52,15 @@ class Quotas:
         self._publisher.follow(budgets, at, datetime.now(UTC))
 
     def answer(self, parameters: Iterable[tuple[str, str]]) -> Answer:
-        """May a call with these attributes be made?"""
+        """May a call with these attributes be made? From any thread."""
         try:
             question = read_question(parameters)
         except UserError as error:
             return _refusal(400, str(error))
         if not self._table.ready:
             return _refusal(503, "the quotas are still being read; try again")
-        table = self._table
-        answer = decide(table.definitions.values(), table.members, question, datetime.now(UTC))
+        definitions = list(self._table.definitions.values())
+        answer = decide(definitions, self._table.members, question, datetime.now(UTC))
         QUOTA_ANSWERS.labels(_in_a_word(answer)).inc()
         return 200, answer.model_dump_json()
 

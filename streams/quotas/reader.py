@@ -20,6 +20,7 @@ from streams.work import Work
 log = logging.getLogger(__name__)
 
 PARTITION = TopicPartition(QUOTAS, 0)
+"""The only one, also where an operator has made more."""
 POLL_MS = 200
 
 

@@ -15,6 +15,7 @@ Record = BudgetDefinition | MemberState
 class QuotaTable:
     """The same whatever order records of one journal come in, and however often.
 
+    Written by one thread; others may look up a key, and copy (`list`) what is there.
     ``ready``: it holds all that the topic held when it was begun.
     """
 
@@ -38,14 +39,16 @@ class QuotaTable:
             newest = known.as_of if known is not None else self._removed.get(key)
             if not stamp.replaces(newest):
                 return False
-        self.definitions.pop(key, None)
-        self.members.pop(key, None)
-        self._removed.pop(key, None)
+        # Never for a moment without a record that is only replaced: another thread may be reading.
         if isinstance(record, BudgetDefinition):
             self.definitions[key] = record
         elif record is not None:
             self.members[key] = record
-        elif stamp is not None:
+        else:
+            self.definitions.pop(key, None)
+            self.members.pop(key, None)
+        self._removed.pop(key, None)
+        if record is None and stamp is not None:
             self._removed[key] = stamp
         return True
 

@@ -52,11 +52,18 @@ class Judge:
     counters: Counters
     member: Member
 
+    def verdict(self, now: datetime) -> Verdict:
+        """What holds for it at ``now``."""
+        if not self.counters.budget.actions:
+            return FREE
+        spent = self._spent(self.budgets.period(self.counters, now))
+        return FREE if spent is None else _verdict(spent)
+
     def state(self, told: MemberState | None, stamp: Stamp, now: datetime) -> MemberState | None:
         """Its state at ``now``; None where it has used nothing. ``told``: the record before."""
         budget = self.counters.budget
         period = self.budgets.period(self.counters, now)
-        spent = self.budgets.spent(self.counters, self.member, period)
+        spent = self._spent(period)
         if spent is not None and spent.used == 0:
             return None
         verdict = FREE if spent is None else _verdict(spent)
@@ -80,6 +87,9 @@ class Judge:
             valid_until=self._gone(period),
             as_of=stamp,
         )
+
+    def _spent(self, period: Period) -> Spent | None:
+        return self.budgets.spent(self.counters, self.member, period)
 
     def _gone(self, period: Period) -> datetime:
         """When nothing of the period counts; of a window, when its newest step has left it."""

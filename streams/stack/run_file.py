@@ -30,6 +30,11 @@ def write_run_file(folder: Path, settings: Settings, health: Mapping[str, int]) 
         "clickhouse": settings.clickhouse,
         "web_port": settings.web_port,
         "health": dict(health),
+        **{
+            name: str(path.resolve())
+            for name, path in (("budgets", settings.budgets), ("detectors", settings.detectors))
+            if path is not None
+        },
     }
     run_file(folder).write_text(json.dumps(addresses))
 

@@ -112,7 +112,7 @@ def test_a_speed_that_is_none_is_refused(run, speed):
     ("text", "says"),
     [
         ("budgets: [\n", ["budgets.yaml:2", "YAML"]),
-        ("- a list\n", ["budgets.yaml:1", "budgets:"]),
+        ("- a list\n", ["budgets.yaml:1", "under the key budgets"]),
         ("budgets: [{name: a, limit: lots}]\n", [":1: budgets[0] (a).limit"]),
         ("budgets: [{name: a, limit: -5}]\n", ["(a).limit", "-5"]),
         ("budgets: [{name: a}]\n", ["(a).limit", "is missing"]),

@@ -1,0 +1,164 @@
+"""`spendstream budgets status`: how full the budgets are, and when they will be used up."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.errors import UserError
+from sinks.amounts import amount_text, bar, duration_text, limit_text
+from streams.budgets.book import BudgetBook
+from streams.budgets.budget_file import read_budgets
+from streams.budgets.describe import length
+from streams.budgets.periods import Rolling
+from streams.budgets.standing import Standing, standings_of_ledger
+from streams.cli.options import FOLDER
+from streams.file_model import known_or_nearest
+from streams.settings import PREFIX, Settings
+from streams.stack.run_file import settings_for
+from streams.stores import clickhouse_reader
+
+SHOWN = 20
+NOTHING = "–"
+METHOD = (
+    "Forecast: what is used, and for what is left of the period the average of the last seven days "
+    "(of the time since the first call, where that is shorter), which is the pace per hour too. "
+    "Windows that move have no end to forecast."
+)
+
+
+@click.command()
+@click.option("--budget", "name", metavar="NAME", help="Only this budget.")
+@click.option(
+    "--top", type=click.IntRange(1), help=f"So many of the fullest.  [default: {SHOWN}; --json all]"
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    help=f"Budgets file.  [default: the running stack's, or {PREFIX}BUDGETS]",
+)
+@FOLDER
+@click.option("--clickhouse", metavar="URL", help="ClickHouse, such as http://host:8123.")
+def status(
+    name: str | None,
+    top: int | None,
+    as_json: bool,
+    file: Path | None,
+    folder: Path,
+    clickhouse: str | None,
+) -> None:
+    """Show what each member has used of its budget, and where it is heading. Example:
+
+        spendstream budgets status --budget users --top 50
+
+    As of the newest minute of the ledger; it needs no guard.
+    """
+    settings = settings_for(folder, clickhouse=clickhouse)
+    book = read_budgets(budgets_file(file, settings))
+    if name is not None:
+        book = _only(book, name)
+    connection = clickhouse_reader(settings)
+    try:
+        found = standings_of_ledger(connection, book)
+    finally:
+        connection.close()
+    if found is None:
+        raise UserError(f"the ledger in {settings.clickhouse} is empty: nothing was spent yet")
+    members = found.members if as_json and top is None else found.members[: top or SHOWN]
+    more = len(found.members) - len(members)
+    if as_json:
+        document = {
+            "at": found.at.isoformat(),
+            "timezone": book.timezone,
+            "budgets": [member.as_json() for member in members],
+            "more": more,
+        }
+        click.echo(json.dumps(document))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a pipe has no width: nothing must be cut there
+        console = Console(highlight=False, width=10_000)
+    local = found.at.astimezone(ZoneInfo(book.timezone))
+    console.print(f"As of {local:%Y-%m-%d %H:%M} {book.timezone}, the ledger's newest minute")
+    if not members:
+        console.print("Nothing was used of any budget in its current period.")
+        return
+    console.print(_table(members, found.at))
+    if more:
+        console.print(f"… and {more:,} more, less full (--top {len(found.members)} shows them)")
+    console.print(METHOD, style="dim")
+
+
+def budgets_file(given: Path | None, settings: Settings) -> Path:
+    """The budgets file that a command is about. Raises UserError where there is none."""
+    path = given or settings.budgets
+    if path is None:
+        raise UserError(f"which budgets? Name their file with --file, or in {PREFIX}BUDGETS")
+    return path
+
+
+def _only(book: BudgetBook, name: str) -> BudgetBook:
+    names = [budget.name for budget in book.budgets]
+    if name not in names:
+        hint = known_or_nearest(name, names)
+        raise UserError(f"--budget: the file has no budget {name!r}; {hint}")
+    return book.model_copy(update={"budgets": (book.budgets[names.index(name)],)})
+
+
+def _table(members: list[Standing], now: datetime) -> Table:
+    table = Table(show_edge=False, header_style="bold", pad_edge=False)
+    table.add_column("budget")
+    table.add_column("who")
+    table.add_column("period")
+    table.add_column("used", justify="right")
+    table.add_column("of", justify="right")
+    table.add_column("")
+    table.add_column("%", justify="right")
+    for column in ("forecast", "an hour", "used up in", "left"):
+        table.add_column(column, justify="right")
+    for member in members:
+        table.add_row(*_cells(member, now))
+    return table
+
+
+def _cells(member: Standing, now: datetime) -> list[str | Text]:
+    spent, outlook = member.spent, member.outlook
+    unit, period = spent.budget.unit, spent.budget.period
+    colour = _colour(spent.percent)
+    left = member.left(now)
+    used_up = NOTHING
+    if spent.reached(100):
+        used_up = "is used up"
+    elif outlook and outlook.breach:
+        used_up = duration_text(outlook.breach - now)
+    forecast = Text(NOTHING)
+    if outlook:
+        over = outlook.forecast > spent.limit
+        amount = outlook.forecast if spent.budget.is_money else round(outlook.forecast)
+        forecast = Text(amount_text(Decimal(amount), unit), "red" if over else "")
+    return [
+        spent.budget.name,
+        spent.who,
+        f"any {length(period)}" if isinstance(period, Rolling) else spent.period.name,
+        amount_text(spent.used, unit),
+        limit_text(spent.limit, unit),
+        Text(bar(spent.used, spent.limit) or "", colour),
+        Text(f"{spent.percent:,f}", colour),
+        forecast,
+        amount_text(outlook.hourly, unit) if outlook else NOTHING,
+        used_up,
+        duration_text(left) if left is not None else NOTHING,
+    ]
+
+
+def _colour(percent: Decimal) -> str:
+    return "red" if percent >= 100 else "yellow" if percent >= 80 else "green"

@@ -1,0 +1,86 @@
+"""Sends a simulated day to a running stack, turn by turn.
+
+A day that is replayed in seconds would reach the guard in entries of many hours, and while it is
+killed and comes back half a day would pass. So each turn waits until the guard has taken the one
+before: it never has to look back for longer than a turn, as if the day took a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
+from http.client import HTTPConnection, HTTPException
+from itertools import pairwise
+from typing import Any
+
+from streams.traffic.publish import publish, usage_producer
+from streams.traffic.records import Record
+from tests.support.running_stack import RunningStack
+from tests.support.simulated_day import SimulatedDay
+from tests.support.waiting import wait_until
+
+GUARD_SECONDS = 60.0
+
+
+def turns(day: SimulatedDay) -> list[tuple[datetime, datetime]]:
+    """From when to when each turn is: long where all is quiet, minutes where something begins."""
+    minutes = {10: (10, 12, 14, 16), 14: (20, 21, 23, 25, 27, 30)}
+    hours = (0, 6, 8, *range(9, 18), 19, 20, 24)
+    starts = [day.at(hour, minute) for hour in hours for minute in (0, *minutes.get(hour, ()))]
+    return [(day.month, day.day), *pairwise(starts)]
+
+
+class DayReplay:
+    """Publishes to one stack, and knows how much its guard has taken."""
+
+    def __init__(self, stack: RunningStack, runner: asyncio.Runner) -> None:
+        self._stack = stack
+        self._runner = runner
+        self._producer = runner.run(self._started())
+        self._calls = 0
+
+    def send(self, records: Sequence[Record], meanwhile: Callable[[], Any] = lambda: None) -> None:
+        """Publish, and wait until the guard has counted all; ``meanwhile`` comes in between."""
+        self._runner.run(publish(self._producer, records, 0, lambda _: None))
+        self._calls += sum(-1 if b"void:" in record.value else 1 for record in records)
+        meanwhile()
+        wait_until("the guard", lambda: self.counted() == self._calls, GUARD_SECONDS)
+
+    def counted(self) -> int | None:
+        """The calls that the guard has counted; None while it does not answer."""
+        state = self.state()
+        return state and sum(part["calls"] for part in state["partitions"])
+
+    def state(self) -> dict[str, Any] | None:
+        """What the guard says of itself; None while it does not answer."""
+        address = HTTPConnection("127.0.0.1", self._stack.ports.web, timeout=GUARD_SECONDS)
+        with closing(address) as connection:
+            try:
+                connection.request("GET", "/v1/state")
+                answer = connection.getresponse()
+                return json.load(answer) if answer.status == 200 else None
+            except (OSError, HTTPException):  # it was killed, or is not there yet
+                return None
+
+    def close(self) -> None:
+        """Give back the connection."""
+        self._runner.run(self._producer.stop())
+
+    async def _started(self) -> Any:
+        producer = usage_producer(self._stack.settings)
+        await producer.start()
+        return producer
+
+
+@contextmanager
+def replaying(stack: RunningStack) -> Iterator[DayReplay]:
+    """A replay to a stack that is up."""
+    with asyncio.Runner() as runner:
+        replay = DayReplay(stack, runner)
+        try:
+            yield replay
+        finally:
+            replay.close()
