@@ -54,9 +54,8 @@ class Stretches:
     def in_window(self, now: datetime) -> list[int]:
         """The steps that make the rolling window that ends with the one ``now`` is in."""
         assert isinstance(self.window, Rolling)  # noqa: S101 - rolling budgets only
-        newest = self.window.slot(now)
-        slots = range(newest - self.window.slots + 1, newest + 1)
-        return [_seconds(self.window.start_of(slot)) for slot in slots]
+        newest, step = self.of(now), _seconds_of(self.window.step)
+        return list(range(newest - (self.window.slots - 1) * step, newest + 1, step))
 
     def loaded_from(self, now: datetime) -> datetime:
         """What a start looks at: this period and the one before; two windows."""

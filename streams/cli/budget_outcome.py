@@ -50,7 +50,10 @@ def as_document(outcome: Outcome, book: BudgetBook) -> dict[str, Any]:
             for alert in outcome.transitions
         ],
         "rules": {
-            rule: {**{name: count.transitions[name] for name in TRANSITIONS}, "of": count.scopes}
+            rule: {
+                **{name: count.transitions[name] for name in TRANSITIONS},
+                "scopes": count.scopes,
+            }
             for rule, count in rules.items()
         },
         "budgets": {
@@ -58,7 +61,7 @@ def as_document(outcome: Outcome, book: BudgetBook) -> dict[str, Any]:
                 "highest": _as_json(outcome.peaks.get(name)),
                 "opened": {str(at): count for at, count in sorted(found.percents.items())}
                 | dict(found.others),
-                "of": found.members,
+                "members": found.members,
             }
             for name, found in budgets.items()
         },
@@ -89,19 +92,22 @@ def _summary(
         f"{_counted(opened, 'alert')}"
     )
     if rules:
+        yield ""
         yield _rule_table(rules)
     if budgets:
+        yield ""
         yield _budget_table(outcome, budgets)
     silent = list(_silent(outcome, budgets))
     if silent:
-        yield "\nNobody would have been told of:"
+        yield ""
+        yield "Nobody would have been told of:"
         yield from (f"  {line}" for line in silent)
     yield ""
     yield from _notes(outcome)
 
 
 def _rule_table(rules: dict[Rule, RuleCount]) -> Table:
-    table = _table("\nrule", right=TRANSITIONS, left=("most of one",))
+    table = _table("rule", right=TRANSITIONS, left=("most for one",))
     for rule, count in rules.items():
         counts = (f"{count.transitions[name]:,}" for name in TRANSITIONS)
         table.add_row(_named(rule), *counts, _most(count.scopes))
@@ -109,7 +115,7 @@ def _rule_table(rules: dict[Rule, RuleCount]) -> Table:
 
 
 def _budget_table(outcome: Outcome, budgets: dict[str, BudgetCount]) -> Table:
-    table = _table("\nbudget", right=("at most", "members told of"), left=("opened", "most of one"))
+    table = _table("budget", right=("fullest", "members told of"), left=("opened", "most for one"))
     for name, count in budgets.items():
         highest = outcome.peaks.get(name)
         reached = [f"{at} %: {opened:,}" for at, opened in sorted(count.percents.items())]
@@ -128,7 +134,7 @@ def _table(first: str, right: tuple[str, ...], left: tuple[str, ...]) -> Table:
     table = Table(show_edge=False, header_style="bold", pad_edge=False)
     table.add_column(first)
     for name in right:
-        table.add_column(name, justify="right", vertical="bottom")
+        table.add_column(name, justify="right")
     for name in left:
         table.add_column(name)
     return table

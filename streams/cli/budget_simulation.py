@@ -70,12 +70,14 @@ def simulation(
     detectors = read_detectors(path) if path else Detectors()
     days = Days.of(first, last, book.timezone, datetime.now(UTC))
     connection = clickhouse_reader(settings)
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
         redirect_stdout=False,
         transient=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +16,33 @@ from streams.budgets.describe import in_words, length
 from streams.budgets.periods import Rolling
 from streams.budgets.seen_names import unseen_names
 from streams.budgets.suspicions import Suspicion, suspicions
-from streams.cli.budget_simulation import simulation
-from streams.cli.budget_status import status
 from streams.cli.options import FOLDER
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
 
+LEDGER_COMMANDS = {
+    "status": "streams.cli.budget_status:status",
+    "simulate": "streams.cli.budget_simulation:simulation",
+}
 
-@click.group()
+
+class BudgetsGroup(click.Group):
+    """Imports what reads the ledger when it is used: to check a file must not wait for it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of their use."""
+        return [*super().list_commands(ctx), *LEDGER_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command with this name."""
+        if cmd_name not in LEDGER_COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = LEDGER_COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=BudgetsGroup)
 def budgets() -> None:
     """Check a budgets file, try it on past usage, and see where its budgets stand. Example:
 
@@ -78,7 +98,3 @@ def _as_json(budget: Budget, book: BudgetBook) -> dict[str, Any]:
     fields = budget.model_dump(mode="json")
     fields["period"] = {"rolling": length(period)} if isinstance(period, Rolling) else period
     return {**fields, "text": in_words(budget, book)}
-
-
-budgets.add_command(status)
-budgets.add_command(simulation)

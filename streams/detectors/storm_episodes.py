@@ -100,26 +100,30 @@ class StormEpisodes(Generic[Key]):
         """The minute is evidence; minutes of a key come in order, but for late data.
 
         ``may_begin``: whether it may begin an episode. ``goes_on``: what has just come says so, not
-        only what was known before.
+        only what was known before. An episode of which more comes goes on, however late that is:
+        who sends it may be behind, and must not be told of each part as of another storm.
         """
         gap = self._rule.gap_minutes
         episode = self.open.get(key)
         if episode is not None and minute - episode.last > gap:
             self._end(key)
             episode = None
+        came = max(now, minute_start(minute))
+        if not goes_on:
+            came = min(came, minute_start(minute + 1))
+        if episode is None:
+            episode = self._over_too_early(key, minute)
         if episode is None:
             if not may_begin or minute <= self._ended.get(key, -1):
                 return
-            episode = Episode(minute, str(self._rule.min_calls), minute, minute - 1, None)
+            episode = Episode(minute, str(self._rule.min_calls), minute, minute, came)
             self.open[key] = episode
         elif minute < episode.first - gap or minute <= self._ended.get(key, -1):
             return
         episode.first = min(episode.first, minute)
         if minute > episode.last or (minute == episode.last and goes_on):
-            moved = minute > episode.last or episode.evident_at is None
-            came = min(max(now, minute_start(minute)), minute_start(minute + 1))
-            episode.evident_at = came if moved else max(came, episode.evident_at or came)
             episode.last = minute
+            episode.evident_at = max(came, episode.evident_at or came)
         self._touched[key] = None
 
     def due(self, now: datetime) -> list[Standing[Key]]:
@@ -151,6 +155,16 @@ class StormEpisodes(Generic[Key]):
         """No minute up to this one will be seen any more."""
         self._past = [(key, past) for key, past in self._past if past.last > through]
         self._ended = {key: last for key, last in self._ended.items() if last > through}
+
+    def _over_too_early(self, key: Key, minute: int) -> Episode | None:
+        """The episode that this minute, which comes late, belongs to: it goes on after all."""
+        gap = self._rule.gap_minutes
+        for known, episode in self._past:
+            if known == key and episode.last < minute <= episode.last + gap:
+                self._past.remove((key, episode))
+                self.open[key] = episode
+                return episode
+        return None
 
     def _end(self, key: Key) -> None:
         episode = self.open.pop(key)

@@ -19,7 +19,6 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 CHUNK_ROWS = 5_000
 """Rows of the ledger that are read at a time, though never less than an hour of them."""
 
-_COLUMNS = pl.DataFrame(ROW_SCHEMA.empty_table()).schema
 _RANGE = "minute >= toDateTime({first:Int64}, 'UTC') AND minute < toDateTime({end:Int64}, 'UTC')"
 # Qualified and quoted: `user` is a function of ClickHouse too.
 _BY = ", ".join(f"spend.`{name}`" for name in DIMENSIONS)
@@ -82,8 +81,9 @@ class Past:
         """Rows (`ROW_SCHEMA`) by minute, corrections included. What has the same minute and
         attribution is one row, of no partition in particular."""
         rows = self.clickhouse.query(_SQL, _range(self.first, self.end))
-        frame = pl.DataFrame(rows, schema={**_COLUMNS, "minute": pl.Int64}, orient="row")
-        minute = pl.from_epoch("minute").dt.replace_time_zone("UTC").cast(_COLUMNS["minute"])
+        columns = pl.DataFrame(ROW_SCHEMA.empty_table()).schema
+        frame = pl.DataFrame(rows, schema={**columns, "minute": pl.Int64}, orient="row")
+        minute = pl.from_epoch("minute").dt.replace_time_zone("UTC").cast(columns["minute"])
         return frame.with_columns(minute)
 
     def repeats(self, storms: Storms, rule: StormRule) -> dict[datetime, Sequence[Repeats]]:

@@ -103,7 +103,7 @@ def simulate(
         simulator.warm_up(chunk.rows())
         told(chunk.end)
     rule = storm_rule(settings)
-    found: list[Alert] = []
+    found = list(simulator.begin(run_up))
     for chunk in Past(clickhouse, run_up, days.end).chunks():
         found += simulator.feed(chunk.rows(), chunk.repeats(storms, rule))
     found += simulator.pass_time(days.end)

@@ -60,6 +60,10 @@ class Simulator:
         if not rows.is_empty():
             self._apply(rows, _minutes(rows)[-1])
 
+    def begin(self, now: datetime) -> Iterator[Alert]:
+        """Give the alerts that hold after the time before; from here on time passes."""
+        yield from self._judge(now)
+
     def feed(
         self, rows: pl.DataFrame, repeats: Mapping[datetime, Sequence[Repeats]] | None = None
     ) -> Iterator[Alert]:

@@ -69,3 +69,7 @@ def test_after_a_restart_the_same_file_still_changes_nothing(replayed, trace, ex
     assert replayed.query("SELECT uniqExact(source) FROM metering") == [(sources,)]
     done = replayed.run("reconcile")
     assert done.returncode == 0, done.stdout
+
+
+def test_nothing_in_it_raises_an_alert(replayed):
+    assert replayed.query("SELECT rule, scope, title FROM alert_history") == []

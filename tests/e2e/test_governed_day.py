@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.day_replay import DayReplay, replaying, turns
+from tests.support.day_replay import DayReplay, replaying
 from tests.support.receiver import SECRET, Receiver, receiving
 from tests.support.running_stack import RunningStack
 from tests.support.simulated_company import prices
@@ -23,13 +23,14 @@ from tests.support.simulated_day import (
     EXPECTED,
     LOOP_ENDS,
     LOOPING,
-    Expected,
     SimulatedDay,
+    histories,
     newest_day,
+    turns,
 )
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 log = logging.getLogger(__name__)
 
 COMPARED_EVERY_SECONDS = "10"
@@ -132,24 +133,6 @@ def recorded(stack: RunningStack) -> list[dict[str, Any]]:
     columns = ("alert_id", "number", "rule", "scope", "threshold", "transition")
     rows = stack.query(f"SELECT {', '.join(columns)} FROM alert_history")
     return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def histories(transitions: Iterable[dict[str, Any]]) -> list[Expected]:
-    """Each alert's history; its transitions are numbered without a gap, and none comes twice."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for one in sorted(transitions, key=lambda one: int(one["number"])):
-        found.setdefault(one["alert_id"], []).append(one)
-    for history in found.values():
-        assert [one["number"] for one in history] == list(range(1, len(history) + 1)), history
-    return sorted(
-        Expected(
-            history[0]["rule"],
-            tuple(sorted(history[0]["scope"].items())),
-            history[0]["threshold"],
-            tuple(one["transition"] for one in history),
-        )
-        for history in found.values()
-    )
 
 
 def check_exactly_what_was_expected(

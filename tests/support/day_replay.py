@@ -11,26 +11,15 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
 from http.client import HTTPConnection, HTTPException
-from itertools import pairwise
 from typing import Any
 
 from streams.traffic.publish import publish, usage_producer
 from streams.traffic.records import Record
 from tests.support.running_stack import RunningStack
-from tests.support.simulated_day import SimulatedDay
 from tests.support.waiting import wait_until
 
 GUARD_SECONDS = 60.0
-
-
-def turns(day: SimulatedDay) -> list[tuple[datetime, datetime]]:
-    """From when to when each turn is: long where all is quiet, minutes where something begins."""
-    minutes = {10: (10, 12, 14, 16), 14: (20, 21, 23, 25, 27, 30)}
-    hours = (0, 6, 8, *range(9, 18), 19, 20, 24)
-    starts = [day.at(hour, minute) for hour in hours for minute in (0, *minutes.get(hour, ()))]
-    return [(day.month, day.day), *pairwise(starts)]
 
 
 class DayReplay:

@@ -1,20 +1,21 @@
-"""The guard's concerns without its processes: what they make of records that are fed to them."""
+"""The guard's concerns without its processes: what they make of records that are fed to them.
+
+Who repeats prompts is not asked: the archive knows that, and there is none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from itertools import groupby
+from pathlib import Path
 
 import polars as pl
 
 from schemas.alerts import Alert
 from schemas.wire import no_registry
 from streams.alerts.history import Histories
-from streams.budgets.book import BudgetBook
-from streams.detectors.settings_file import Detectors
-from streams.guard.concern import Accepted, AsOf, Concern
+from streams.budgets.budget_file import read_budgets
+from streams.detectors.settings_file import read_detectors
+from streams.guard.concern import Accepted, AsOf
 from streams.guard.concerns import concerns_of
 from streams.metering.events import decoded_records
 from streams.metering.rollup import rollup
@@ -25,51 +26,52 @@ from tests.support import records
 from tests.support.ledger_rows import JOURNAL, SOURCE, covering
 
 
-def entries(sent: Sequence[Record], prices: PriceBook, every: timedelta) -> Iterator[Accepted]:
-    """The journal entries of these records, in their order, one for each step of time with any."""
-    raw = [records.Record(0, number, one.value) for number, one in enumerate(sent)]
-    events, refused = decoded_records(raw, prices, no_registry)
-    assert not refused, next(iter(refused.values()))
-    newest = None
-    steps = groupby(
-        enumerate(sent),
-        key=lambda one: one[1].at and one[1].at.timestamp() // every.total_seconds(),
-    )
-    for position, (_, group) in enumerate(steps):
-        offsets = [offset for offset, _ in group]
-        part = events[offsets[0] : offsets[-1] + 1]
-        rows = pl.DataFrame(rollup(part))
-        latest = rows["minute"].max()
-        newest = latest if newest is None else max(newest, latest)
-        ranges = (covering(offsets[0], offsets[-1]),)
-        yield Accepted(AsOf(JOURNAL, position), SOURCE, ranges, rows, newest)
-
-
-@dataclass
 class Governance:
-    """One guard's concerns, and the histories that their reports make."""
+    """One guard's concerns, and the histories that their reports make.
 
-    book: BudgetBook
-    detectors: Detectors
-    published: list[Alert] = field(default_factory=list)
-    """Every transition, in order."""
+    The folder has `budgets.yaml`, `detectors.yaml` and `prices.yaml`.
+    """
 
-    def __post_init__(self) -> None:
-        self._concerns: Sequence[Concern] = concerns_of(load_settings(), self.book, self.detectors)
+    def __init__(self, folder: Path) -> None:
+        self._prices = PriceBook.load(folder / "prices.yaml")
+        self._concerns = concerns_of(
+            load_settings(),
+            read_budgets(folder / "budgets.yaml"),
+            read_detectors(folder / "detectors.yaml"),
+        )
         self._histories = Histories()
+        self._position = self._offset = 0
+        self.published: list[Alert] = []
+        """Every transition, in order."""
 
-    def take(self, entry: Accepted) -> None:
-        """Apply an entry, and publish what follows."""
+    def take(self, sent: Sequence[Record]) -> None:
+        """Meter the records as one entry, apply it, and publish what follows."""
+        entry = self._entry(sent)
         for concern in self._concerns:
             concern.apply(entry)
         for concern in self._concerns:
-            self._publish(concern.alerts(entry.at, entry.now))
+            self.published += self._following(concern.alerts(entry.at, entry.now))
 
-    def _publish(self, states: Iterable[Alert]) -> None:
+    def _entry(self, sent: Sequence[Record]) -> Accepted:
+        first, self._offset = self._offset, self._offset + len(sent)
+        raw = [records.Record(0, first + n, one.value) for n, one in enumerate(sent)]
+        events, refused = decoded_records(raw, self._prices, no_registry)
+        assert not refused, refused
+        self._position += 1
+        return Accepted(
+            AsOf(JOURNAL, self._position),
+            SOURCE,
+            (covering(first, self._offset - 1),),
+            pl.DataFrame(rollup(events)),
+            max(one.at for one in sent if one.at is not None),
+        )
+
+    def _following(self, states: Iterable[Alert]) -> Iterator[Alert]:
         for state in states:
             known = self._histories.get(state.alert_id)
-            alert = state if known is None else known.following(state)
-            if alert is None or (known is None and state.transition != "opened"):
+            if known is None and state.transition != "opened":
                 continue
-            assert self._histories.accept(alert)
-            self.published.append(alert)
+            alert = state if known is None else known.following(state)
+            if alert is not None:
+                assert self._histories.accept(alert)
+                yield alert

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from spendstream._avro import encode
@@ -123,7 +124,7 @@ INCIDENTS = {
         team="checkout",
         application="order-bot",
     ),
-    _alert(*("retry_storm", "20", "opened", "resolved"), team="marketing", application="copy-desk"),
+    _alert("retry_storm", "20", "opened", "resolved", **LOOPING),
     _alert("provider_outage", "20", "opened", "escalated", "resolved", provider="anthropic"),
     _alert(
         *("runaway", "2000 calls or 50 USD within 1 h", "opened", "resolved"),
@@ -144,6 +145,24 @@ INCIDENTS = {
     ),
 }
 EXPECTED = ORDINARY | INCIDENTS
+
+
+def histories(transitions: Iterable[dict[str, Any]]) -> list[Expected]:
+    """Each alert's history; its transitions are numbered without a gap, and none comes twice."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in sorted(transitions, key=lambda one: int(one["number"])):
+        found.setdefault(one["alert_id"], []).append(one)
+    for history in found.values():
+        assert [one["number"] for one in history] == list(range(1, len(history) + 1)), history
+    return sorted(
+        Expected(
+            history[0]["rule"],
+            tuple(sorted(history[0]["scope"].items())),
+            history[0]["threshold"],
+            tuple(one["transition"] for one in history),
+        )
+        for history in found.values()
+    )
 
 
 def newest_day(now: datetime) -> datetime:
@@ -249,6 +268,14 @@ class SimulatedDay:
         at, event = _costing(today, NOTEBOOK, self.at(13, 20), 33, user=MISTAKEN)
         yield at, event
         yield self.at(19), void_of(event)
+
+
+def turns(day: SimulatedDay) -> list[tuple[datetime, datetime]]:
+    """From when to when each turn is: long where all is quiet, minutes where something begins."""
+    minutes = {10: (10, 12, 14, 16), 14: (20, 21, 23, 25, 27, 30)}
+    hours = (0, *range(9, 18), 19, 24)
+    starts = [day.at(hour, minute) for hour in hours for minute in (0, *minutes.get(hour, ()))]
+    return [(day.month, day.day), *pairwise(starts)]
 
 
 def _at_once(events: Iterable[Event]) -> Iterator[tuple[datetime, Event]]:

@@ -166,6 +166,7 @@ def test_a_pause_ends_a_storm_and_the_next_one_has_a_name_of_its_own():
 def test_storms_that_came_and_went_within_one_entry_are_told_in_order():
     watch = Watch()
     watch.entry(failed(20, 0), failed(20, 10), now=minute(30))
+    watch.tick(minute(32))
     assert [(alert.transition, alert.period) for alert in watch.published] == [
         ("opened", minute(0).isoformat()),
         ("resolved", minute(0).isoformat()),
