@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from sinks.clickhouse import ClickHouse
@@ -28,10 +28,6 @@ class Standing:
     def is_rolling(self) -> bool:
         """Whether the budget is one of a window that moves, which never ends."""
         return isinstance(self.spent.budget.period, Rolling)
-
-    def left(self, now: datetime) -> timedelta | None:
-        """Until the period ends; None for rolling windows."""
-        return None if self.is_rolling else self.spent.period.end - now
 
     def as_json(self) -> dict[str, object]:
         """For machines. Money is exact text, times are UTC; null is what cannot be said."""

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import click
@@ -27,6 +28,11 @@ from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
 
 SHOWN = 20
+ROOMY = 110
+"""A terminal with fewer columns gets two lines for a member."""
+COLUMNS = ("budget", "who", "period", "used", "", "forecast", "an hour", "full in")
+NAMES = {"budget", "who", "period"}
+NUMBERS = {"used", "forecast", "an hour", "full in"}
 NOTHING = "–"
 METHOD = (
     "Forecast: what is used, and for what is left of the period the average of the last seven days "
@@ -92,7 +98,7 @@ def status(
     if not members:
         console.print("Nothing was used of any budget in its current period.")
         return
-    console.print(_table(members, found.at))
+    console.print(_table(members, found.at, console.width))
     if more:
         console.print(f"… and {more:,} more, less full (--top {len(found.members)} shows them)")
     console.print(METHOD, style="dim")
@@ -114,32 +120,27 @@ def _only(book: BudgetBook, name: str) -> BudgetBook:
     return book.model_copy(update={"budgets": (book.budgets[names.index(name)],)})
 
 
-def _table(members: list[Standing], now: datetime) -> Table:
-    table = Table(show_edge=False, header_style="bold", pad_edge=False)
-    table.add_column("budget")
-    table.add_column("who")
-    table.add_column("period")
-    table.add_column("used", justify="right")
-    table.add_column("of", justify="right")
-    table.add_column("")
-    table.add_column("%", justify="right")
-    for column in ("forecast", "an hour", "used up in", "left"):
-        table.add_column(column, justify="right")
+def _table(members: list[Standing], now: datetime, width: int) -> Table:
+    roomy = width >= ROOMY
+    gap, line = (2, " ") if roomy else (1, "\n")
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
+    for column in COLUMNS:
+        justify: Literal["left", "right"] = "right" if column in NUMBERS else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column not in NAMES)
     for member in members:
-        table.add_row(*_cells(member, now))
+        table.add_row(*_cells(member, now, line))
     return table
 
 
-def _cells(member: Standing, now: datetime) -> list[str | Text]:
+def _cells(member: Standing, now: datetime, line: str) -> list[str | Text]:
+    """``line``: what is between the parts of a cell, a blank or a new line."""
     spent, outlook = member.spent, member.outlook
     unit, period = spent.budget.unit, spent.budget.period
-    colour = _colour(spent.percent)
-    left = member.left(now)
-    used_up = NOTHING
+    full_in = NOTHING
     if spent.reached(100):
-        used_up = "is used up"
+        full_in = "full"
     elif outlook and outlook.breach:
-        used_up = duration_text(outlook.breach - now)
+        full_in = duration_text(outlook.breach - now)
     forecast = Text(NOTHING)
     if outlook:
         over = outlook.forecast > spent.limit
@@ -148,15 +149,17 @@ def _cells(member: Standing, now: datetime) -> list[str | Text]:
     return [
         spent.budget.name,
         spent.who,
-        f"any {length(period)}" if isinstance(period, Rolling) else spent.period.name,
-        amount_text(spent.used, unit),
-        limit_text(spent.limit, unit),
-        Text(bar(spent.used, spent.limit) or "", colour),
-        Text(f"{spent.percent:,f}", colour),
+        f"any {length(period)}"
+        if isinstance(period, Rolling)
+        else f"{spent.period.name},{line}{duration_text(spent.period.end - now)} left",
+        f"{amount_text(spent.used, unit)}{line}of {limit_text(spent.limit, unit)}",
+        Text(
+            f"{bar(spent.used, spent.limit) or ''}{line}{spent.percent:,f} %",
+            _colour(spent.percent),
+        ),
         forecast,
         amount_text(outlook.hourly, unit) if outlook else NOTHING,
-        used_up,
-        duration_text(left) if left is not None else NOTHING,
+        full_in,
     ]
 
 

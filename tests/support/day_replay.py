@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
-from typing import Any
+
+from aiokafka import AIOKafkaProducer
 
 from streams.traffic.publish import publish, usage_producer
 from streams.traffic.records import Record
@@ -31,34 +32,29 @@ class DayReplay:
         self._producer = runner.run(self._started())
         self._calls = 0
 
-    def send(self, records: Sequence[Record], meanwhile: Callable[[], Any] = lambda: None) -> None:
-        """Publish, and wait until the guard has counted all; ``meanwhile`` comes in between."""
+    def send(self, records: Sequence[Record]) -> None:
+        """Publish, and wait until the guard has counted all."""
         self._runner.run(publish(self._producer, records, 0, lambda _: None))
         self._calls += sum(-1 if b"void:" in record.value else 1 for record in records)
-        meanwhile()
         wait_until("the guard", lambda: self.counted() == self._calls, GUARD_SECONDS)
 
     def counted(self) -> int | None:
         """The calls that the guard has counted; None while it does not answer."""
-        state = self.state()
-        return state and sum(part["calls"] for part in state["partitions"])
-
-    def state(self) -> dict[str, Any] | None:
-        """What the guard says of itself; None while it does not answer."""
         address = HTTPConnection("127.0.0.1", self._stack.ports.web, timeout=GUARD_SECONDS)
         with closing(address) as connection:
             try:
                 connection.request("GET", "/v1/state")
                 answer = connection.getresponse()
-                return json.load(answer) if answer.status == 200 else None
+                state = json.load(answer)
             except (OSError, HTTPException):  # it was killed, or is not there yet
                 return None
+        return sum(part["calls"] for part in state["partitions"]) if answer.status == 200 else None
 
     def close(self) -> None:
         """Give back the connection."""
         self._runner.run(self._producer.stop())
 
-    async def _started(self) -> Any:
+    async def _started(self) -> AIOKafkaProducer:
         producer = usage_producer(self._stack.settings)
         await producer.start()
         return producer
