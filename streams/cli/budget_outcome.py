@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from schemas.alerts import Alert, Rule
@@ -110,7 +111,7 @@ def _rule_table(rules: dict[Rule, RuleCount]) -> Table:
     table = _table("rule", right=TRANSITIONS, left=("most for one",))
     for rule, count in rules.items():
         counts = (f"{count.transitions[name]:,}" for name in TRANSITIONS)
-        table.add_row(_named(rule), *counts, _most(count.scopes))
+        table.add_row(_named(rule), *counts, escape(_most(count.scopes)))
     return table
 
 
@@ -121,11 +122,11 @@ def _budget_table(outcome: Outcome, budgets: dict[str, BudgetCount]) -> Table:
         reached = [f"{at} %: {opened:,}" for at, opened in sorted(count.percents.items())]
         reached += [f"{_named(rule)}: {opened:,}" for rule, opened in count.others.items()]
         table.add_row(
-            name,
+            escape(name),
             "" if highest is None else f"{highest.percent:,f} %",
             f"{len(count.members):,}",
             ", ".join(reached),
-            _most(count.members),
+            escape(_most(count.members)),
         )
     return table
 
@@ -165,7 +166,7 @@ def _peak(spent: Spent) -> str:
 
 def _notes(outcome: Outcome) -> Iterator[str]:
     if outcome.open_before:
-        yield f"{_counted(outcome.open_before, 'alert')} more stood open when these days began."
+        yield f"Open already when these days began: {_counted(outcome.open_before, 'alert')}."
     since, start = outcome.prompts_since, outcome.days.start
     if since is None or since >= outcome.days.end:
         yield "Repeated prompts of these days are not known: storms are found by attempts alone."

@@ -132,7 +132,7 @@ def _table(members: list[Standing], now: datetime, width: int) -> Table:
     return table
 
 
-def _cells(member: Standing, now: datetime, line: str) -> list[str | Text]:
+def _cells(member: Standing, now: datetime, line: str) -> list[Text]:
     """``line``: what is between the parts of a cell, a blank or a new line."""
     spent, outlook = member.spent, member.outlook
     unit, period = spent.budget.unit, spent.budget.period
@@ -146,20 +146,21 @@ def _cells(member: Standing, now: datetime, line: str) -> list[str | Text]:
         over = outlook.forecast > spent.limit
         amount = outlook.forecast if spent.budget.is_money else round(outlook.forecast)
         forecast = Text(amount_text(Decimal(amount), unit), "red" if over else "")
+    if isinstance(period, Rolling):
+        when = f"any {length(period)}"
+    else:
+        when = f"{spent.period.name},{line}{duration_text(spent.period.end - now)} left"
+    share = f"{bar(spent.used, spent.limit) or ''}{line}{spent.percent:,f} %"
     return [
-        spent.budget.name,
-        spent.who,
-        f"any {length(period)}"
-        if isinstance(period, Rolling)
-        else f"{spent.period.name},{line}{duration_text(spent.period.end - now)} left",
-        f"{amount_text(spent.used, unit)}{line}of {limit_text(spent.limit, unit)}",
-        Text(
-            f"{bar(spent.used, spent.limit) or ''}{line}{spent.percent:,f} %",
-            _colour(spent.percent),
-        ),
+        # Texts, as a name may look like markup.
+        Text(spent.budget.name),
+        Text(spent.who),
+        Text(when),
+        Text(f"{amount_text(spent.used, unit)}{line}of {limit_text(spent.limit, unit)}"),
+        Text(share, _colour(spent.percent)),
         forecast,
-        amount_text(outlook.hourly, unit) if outlook else NOTHING,
-        full_in,
+        Text(amount_text(outlook.hourly, unit) if outlook else NOTHING),
+        Text(full_in),
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from schemas.alerts import Alert, Rule
 from schemas.errors import UserError
@@ -27,6 +28,7 @@ from streams.simulation.report import Peaks
 from streams.simulation.simulator import Simulator
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+OLDEST_YEAR = 2000
 RUN_UP = 3 * HOUR
 """Judged before the first day without telling of it, so that it is known what goes on then: what
 detectors look back on, storms and their like."""
@@ -47,11 +49,12 @@ class Days:
         """Up to now where the last day is today. Raises UserError for days that have no past."""
         if last < first:
             raise UserError(f"--to {last} is before --from {first}; write the earlier day first")
-        start = first_instant(zone, first)
-        end = first_instant(zone, last + DAY)
-        if first_instant(zone, last) > now:
+        if first.year < OLDEST_YEAR:
+            raise UserError(f"--from {first} is before {OLDEST_YEAR}; there is no usage so old")
+        if last > now.astimezone(ZoneInfo(zone)).date():
             raise UserError(f"--to {last} is in the future; there is no usage to simulate with yet")
-        return cls(first, last, zone, start, min(end, now))
+        end = first_instant(zone, last + DAY)
+        return cls(first, last, zone, first_instant(zone, first), min(end, now))
 
 
 @dataclass(frozen=True, slots=True)

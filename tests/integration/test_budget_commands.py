@@ -128,7 +128,7 @@ def test_a_simulation_tells_what_would_have_fired_when_and_what_it_comes_to(run:
 def test_what_fired_before_the_first_day_is_not_told_again(run: Run):
     Path("detectors.yaml").write_text("anomaly: off\n")
     days = ("2026-03-04", "2026-03-04", "--detectors", "detectors.yaml")
-    assert "1 alert more stood open when these days began." in simulate(run, *days)
+    assert "Open already when these days began: 1 alert." in simulate(run, *days)
     document = json.loads(simulate(run, *days, "--json")[0])
     assert [(a["rule"], a["transition"]) for a in document["transitions"]] == [
         ("retry_storm", "opened"),
@@ -173,6 +173,8 @@ def test_days_that_cannot_be_simulated_are_one_line(run: Run):
     for first, last, said in (
         ("2026-03-03", "2026-03-02", "--to 2026-03-02 is before --from 2026-03-03"),
         ("2026-03-03", "2199-03-02", "--to 2199-03-02 is in the future"),
+        ("2026-03-03", "9999-12-31", "--to 9999-12-31 is in the future"),
+        ("0001-01-01", "2026-03-02", "--from 0001-01-01 is before 2000"),
         ("march", "2026-03-02", "--from: 'march' is no day; write it as 2026-03-31"),
         (
             "2026-01-01",
@@ -196,7 +198,7 @@ def test_status_shows_what_is_used_and_where_it_is_heading(
         "  - {name: window, limit: 8, period: {rolling: 24h}}\n"
         "  - {name: calls, limit: 20, unit: calls, period: year}\n"
     )
-    land(clickhouse, spend(NOON - 60 * DAY, "100"))
+    land(clickhouse, spend(NOON - 60 * DAY, "100", "[bold]ann"))
     land(clickhouse, *(spend(NOON - n * DAY, "0.5", f"user{n}") for n in range(3)))
     stack = tmp_path / "stack"
     stack.mkdir()
@@ -208,7 +210,7 @@ def test_status_shows_what_is_used_and_where_it_is_heading(
     full, calls, window = (re.split(r"  +", row.strip()) for row in rows[:3])
     assert full == [
         "users",
-        "User ann",
+        "User [bold]ann",
         "2026, 296 days left",
         "$100.00 of $100",
         f"{'▓' * 10} 100.0 %",
