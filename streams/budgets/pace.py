@@ -36,8 +36,11 @@ EVALUATED_EVERY = 5
 """Seconds of event time: a forecast does not have to be younger."""
 TREND_STEP = 6
 """Hours between the points of a chart."""
-EASED = 95
+EASED = 90
 """Percent of the limit under which a forecast is no warning any more: no to and fro around it."""
+BEGUN = 20
+"""A forecast warns once a twentieth of the period is over: a day and a half of a month. Before, it
+is the week of another period that speaks, and whoever acted on the last warning is warned anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,9 @@ class Pace:
             if holds or member in followed.burning:
                 (followed.burning.add if holds else followed.burning.discard)(member)
                 yield burn_alert(spent, outlook.breach, level, fastest, holds, at, now)
-        if budget.forecast and outlook.rests_on >= min(3 * DAY, (period.end - period.start) / 4):
+        length = period.end - period.start
+        begun = now - period.start >= length / BEGUN
+        if budget.forecast and begun and outlook.rests_on >= min(3 * DAY, length / 4):
             known = (spent.scope, period.name) in self._warned
             floor = spent.limit * (EASED if known else 100) / 100
             holds = outlook.forecast > floor

@@ -111,6 +111,15 @@ def test_a_forecast_that_eases_is_taken_back_with_some_way_to_go():
     assert followed.of("forecast") == [("opened", 1), ("resolved", 1)]
 
 
+def test_a_period_that_has_just_begun_is_not_forecast_from_the_last_ones_pace():
+    followed = Followed(burn_rate="false")
+    before = MARCH - timedelta(days=7)
+    followed.spend(every(HOUR, before, MARCH + timedelta(days=1)), EVEN * 2)
+    assert [alert.period for alert in followed.said] == ["2026-02"] * len(followed.said)
+    followed.spend(every(HOUR, MARCH + timedelta(days=1), MARCH + timedelta(days=2)), EVEN * 2)
+    assert followed.said[-1].period == "2026-03"
+
+
 def test_the_outlook_states_pace_forecast_and_breach():
     followed = Followed()
     followed.spend(every(HOUR, MARCH, MARCH + timedelta(days=10)), EVEN * 2)
