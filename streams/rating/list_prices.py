@@ -147,6 +147,18 @@ class ListedModel:
         )
 
 
+OTHER_NAMES = {
+    "x_ai": "x-ai",
+    "gcp.gen_ai": "google",
+    "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "az.ai.openai": "azure",
+    "az.ai.inference": "azure",
+}
+"""Values of OpenTelemetry's `gen_ai.provider.name`, and of `gen_ai.system` before it, that
+genai-prices does not know, or takes for another provider's."""
+
+
 class ListPrices:
     """Finds models the way genai-prices does: by its match rules, with fallback providers."""
 
@@ -163,7 +175,9 @@ class ListPrices:
         # microseconds, and made-up model names cannot fill the memory.
         snapshot = DataSnapshot(self.providers, from_auto_update=False)
         try:
-            found, info = snapshot.find_provider_model(model, None, provider, None)
+            found, info = snapshot.find_provider_model(
+                model, None, OTHER_NAMES.get((provider or "").casefold(), provider), None
+            )
         except LookupError:
             return None
         if any(info is own for own in found.models):

@@ -54,6 +54,23 @@ def test_names_are_matched_in_any_case(book: PriceBook):
     assert book.card("OpenAI", "GPT-4o", None, None, AT) == small
 
 
+@pytest.mark.parametrize(
+    ("conventional", "listed", "model"),
+    [
+        ("x_ai", "x-ai", "grok-3"),
+        ("gcp.gen_ai", "google", "gemini-2.5-pro"),
+        ("azure.ai.openai", "azure", "gpt-4o"),
+        ("AZ.AI.OpenAI", "azure", "gpt-4o"),
+    ],
+)
+def test_opentelemetrys_names_of_providers_have_their_prices(
+    book: PriceBook, conventional: str, listed: str, model: str
+):
+    expected = book.card(listed, model, None, None, AT)
+    assert expected is not None
+    assert book.card(conventional, model, None, None, AT) == expected
+
+
 def test_every_bucket_is_charged_like_its_most_specific_priced_unit(book_of: Callable):
     book = book_of(
         {
