@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from benchmarks.broker import Rate
+from benchmarks.client import CLIENT, client_figures, measure_client, show_client
 from benchmarks.events import usage
 from benchmarks.quota import QUOTA, measure_quota
 from benchmarks.report import as_json, quota_figures, show, show_quota
@@ -27,18 +28,22 @@ from benchmarks.run import NAMES, folder, measure_once
 @click.option("--faust-events", default=10_000, show_default=True, type=click.IntRange(min=1000))
 @click.option("--repeat", default=3, show_default=True, type=click.IntRange(min=1))
 @click.option(
-    "--only", "only", multiple=True, type=click.Choice([*NAMES, QUOTA]), help="May be repeated."
+    "--only",
+    "only",
+    multiple=True,
+    type=click.Choice([*NAMES, QUOTA, CLIENT]),
+    help="May be repeated.",
 )
 def main(
     out: Path | None, events: int, faust_events: int, repeat: int, only: tuple[str, ...]
 ) -> None:
-    """Measure getmany, meter, faust agent and pipeline on the same events; and how late it is known
-    that a budget is used up. Example:
+    """Measure getmany, meter, faust agent and pipeline on the same events; how late it is known
+    that a budget is used up; and what a call of the client takes. Example:
 
     python -m benchmarks --only getmany --only meter --repeat 1
     """
     console = Console(highlight=False)
-    names = frozenset(only or (*NAMES, QUOTA))
+    names = frozenset(only or (*NAMES, QUOTA, CLIENT))
     runs: dict[str, list[Rate]] = {name: [] for name in NAMES if name in names}
 
     def note(name: str, rate: Rate) -> None:
@@ -62,6 +67,11 @@ def main(
             times = asyncio.run(measure_quota(place))
         show_quota(console, times)
         figures[QUOTA] = quota_figures(times)
+    if CLIENT in names:
+        with console.status("measuring the client") as status, folder() as place:
+            calls = asyncio.run(measure_client(place, repeat, status.update))
+        show_client(console, calls)
+        figures[CLIENT] = client_figures(calls)
     if out is not None:
         out.write_text(json.dumps(figures, indent=2) + "\n")
         console.print(f"written to {out}")

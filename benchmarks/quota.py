@@ -6,7 +6,8 @@ embedded stack. The budgets are used up one after the other. Each team's clock r
 that uses up its budget until `GET /v1/quota` first says no, which another process asks all the time
 as a gateway would; then its calls are made by a team without a budget. What it called in between is
 the overshoot. Answers are timed as their client sees them, meanwhile. And from the call that
-reaches 50, 80 and 100 % of a budget it is timed until a webhook's receiver has the alert.
+reaches 50, 80 and 100 % of a budget it is timed until a webhook's receiver has the alert. Last,
+decisions of the client in memory are timed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaProducer
 
 from benchmarks.arrivals import Arrivals, receiving
+from benchmarks.decisions import decide_often
 from benchmarks.meter import PATIENCE_SECONDS, TooSlow
 from schemas.topics import USAGE
 from streams.stack.ports import LOOPBACK, Ports
@@ -62,7 +64,7 @@ class QuotaTimes:
     """``seconds``: from a call that used up a budget until it was known. ``overshoot``: what was
     called by then, in percent of the limit. ``answers``: seconds that each answer took
     meanwhile; ``at_rest``: when nobody calls any more. ``alerts``: from a call that reached a
-    threshold until the webhook had the alert."""
+    threshold until the webhook had the alert. ``decisions``: what each took in memory."""
 
     per_second: int
     seconds: list[float] = field(default_factory=list)
@@ -70,6 +72,7 @@ class QuotaTimes:
     answers: list[float] = field(default_factory=list)
     at_rest: list[float] = field(default_factory=list)
     alerts: list[float] = field(default_factory=list)
+    decisions: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -133,9 +136,9 @@ async def _measure(stack: Stack, teams: Sequence[_Team], arrivals: Arrivals) -> 
                 await calling
                 while len(arrivals.seen) < len(teams) * len(THRESHOLDS):  # noqa: ASYNC110 - the receiver's
                     await asyncio.sleep(TURN_SECONDS)
-                times.at_rest = await asyncio.get_running_loop().run_in_executor(
-                    askers, ask_often, address, TEAMS[0]
-                )
+                loop = asyncio.get_running_loop()
+                times.at_rest = await loop.run_in_executor(askers, ask_often, address, TEAMS[0])
+                times.decisions = await loop.run_in_executor(askers, decide_often)
     except TimeoutError:
         waiting = [team.name for team in teams if not team.refused]
         raise TooSlow(

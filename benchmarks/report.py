@@ -25,6 +25,7 @@ WHAT: Mapping[str, str] = {
     "rate": "step: prices",
     "rollup": "step: journal rows",
     "emit": "the client, calls in one thread",
+    "web": "the web stage, requests of 100",
 }
 
 
@@ -114,6 +115,8 @@ def quota_figures(times: QuotaTimes) -> dict[str, Any]:
         "answer_milliseconds": _spread(times.answers, 1000, 2),
         "answers_at_rest": len(times.at_rest),
         "answer_milliseconds_at_rest": _spread(times.at_rest, 1000, 2),
+        "decisions": len(times.decisions),
+        "decision_milliseconds": _spread(times.decisions, 1000, 4),
     }
 
 
@@ -139,6 +142,7 @@ def show_quota(console: Console, times: QuotaTimes) -> None:
         ("overshoot_percent", "overshoot, percent of the limit"),
         ("answer_milliseconds", f"milliseconds for each of {found['answers']:,} answers"),
         ("answer_milliseconds_at_rest", f"the same at rest, {found['answers_at_rest']:,} answers"),
+        ("decision_milliseconds", f"milliseconds for each of {found['decisions']:,} in memory"),
     ):
         table.add_row(unit, *(f"{value:g}" for value in found[name].values()))
     console.print(table)

@@ -14,11 +14,12 @@ from benchmarks.faust_run import read_with_faust
 from benchmarks.meter import read_with_meter
 from benchmarks.pipeline import run_pipeline, write_budgets
 from benchmarks.stages import decode_rate, emit_rate, rating_rate, rollup_rate
+from benchmarks.web import posted_rate
 from streams.rating.pricebook import PriceBook
 from streams.stack.ports import Ports
 from streams.stack.stack import Stack
 
-NAMES = ("getmany", "meter", "faust", "pipeline", "decode", "rate", "rollup", "emit")
+NAMES = ("getmany", "meter", "faust", "pipeline", "decode", "rate", "rollup", "emit", "web")
 ON_ONE_BACKLOG = frozenset({"getmany", "meter", "faust", "emit"})
 
 Note = Callable[[str, Rate], None]
@@ -33,6 +34,9 @@ async def measure_once(
     if names & ON_ONE_BACKLOG:
         with folder() as place:
             await _measure_readers(place, events, faust_events, names, note, say)
+    if "web" in names:
+        with folder() as place:
+            await _measure_web(place, events, note, say)
     if "pipeline" in names:
         with folder() as place:
             await _measure_pipeline(place, events, note, say)
@@ -74,6 +78,16 @@ async def _measure_readers(
         if "emit" in names:
             say("the client")
             note("emit", await asyncio.to_thread(emit_rate, stack.settings.kafka))
+    finally:
+        await stack.stop()
+
+
+async def _measure_web(folder: Path, events: Sequence[Usage], note: Note, say: Say) -> None:
+    stack = Stack(folder, Ports.free(), usage_partitions=PARTITIONS)
+    try:
+        say("the web stage")
+        await stack.start_stores()
+        note("web", await posted_rate(stack, events))
     finally:
         await stack.stop()
 

@@ -1,7 +1,8 @@
 """Quota state for gateways: the records of the compacted topic `llm.quotas`, and what is answered.
 
-There are two kinds of record: what a budget is, and what a member of it has used. Each is the
-whole state as of a journal entry, never an increment, so it does not matter how often it is read.
+There are three kinds of record: what a budget is, what a member of it has used, and that a guard is
+at work. Each is the whole state as of a journal entry, never an increment, so it does not matter
+how often it is read.
 Money is exact decimal text, in ``unit``; times are UTC. A record without a value removes its key; a
 header says as of when.
 """
@@ -17,6 +18,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 
 STAMP_HEADER = "spendstream.as_of"
 """Header of a record without a value: its `Stamp`, as JSON."""
+HEARTBEAT_KEY = "heartbeat"
+"""Key of the one `Heartbeat`."""
 
 _EXACT = Context(prec=60)
 """Decimal's default of 28 digits would round the 38 that a sum can hold."""
@@ -136,9 +139,23 @@ class MemberState(_Contract):
         return member_key(self.budget, self.member)
 
 
-_RECORD: TypeAdapter[BudgetDefinition | MemberState] = TypeAdapter(
-    Annotated[BudgetDefinition | MemberState, Field(discriminator="record")]
-)
+class Heartbeat(_Contract):
+    """An active guard was at work at ``as_of.at``, and had published all that follows from the
+    entry. What is older than that is no news, not silence."""
+
+    record: Literal["heartbeat"] = "heartbeat"
+    as_of: Stamp
+
+    @property
+    def key(self) -> str:
+        """Key of the record on the topic."""
+        return HEARTBEAT_KEY
+
+
+Record = BudgetDefinition | MemberState | Heartbeat
+"""What a record of the topic with a value is."""
+
+_RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="record")])
 
 
 class BudgetShare(_Contract):
@@ -185,9 +202,11 @@ class QuotaAnswer(_Contract):
     budgets: tuple[BudgetShare, ...]
     """Those that apply, the most used first."""
     not_judged: tuple[NotJudged, ...]
+    age_seconds: float | None = None
+    """Since an active guard last said that it is at work; None where none has."""
 
 
-def read_record(key: str, value: bytes) -> BudgetDefinition | MemberState:
+def read_record(key: str, value: bytes) -> Record:
     """What a record with a value says. Raises ValueError where it is none, or another key's."""
     record = _RECORD.validate_json(value)
     if record.key != key:

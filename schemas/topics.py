@@ -10,6 +10,7 @@ DEAD_LETTERS = "llm.usage.dlq"
 JOURNAL = "llm.spend"
 ALERTS = "llm.alerts"
 QUOTAS = "llm.quotas"
+OUTCOMES = "llm.outcomes"
 
 
 APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
@@ -46,6 +47,9 @@ TOPICS: tuple[Topic, ...] = (
         1,
         "what is left of budgets; key: the budget, or its member",
         {"cleanup.policy": "compact"},
+    ),
+    Topic(
+        OUTCOMES, 3, "what became of calls and workflows; key: workflow, or the call", APPEND_TIME
     ),
 )
 """The journal has one partition because its order is what every guarantee stands on."""

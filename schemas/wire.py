@@ -135,11 +135,16 @@ def _avro_fields(datum: bytes, schema: AvroSchema) -> Mapping[str, Any]:
     return fields
 
 
-def _json_fields(value: bytes) -> Mapping[str, Any]:
+def json_document(value: bytes) -> Any:
+    """What is in JSON, of any shape. Raises InvalidEvent: no JSON, or a key that is there twice."""
     try:
-        document = json.loads(value.decode(), object_pairs_hook=_without_duplicates)
+        return json.loads(value.decode(), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise InvalidEvent("undecodable_json", f"not JSON: {error}") from error
+
+
+def _json_fields(value: bytes) -> Mapping[str, Any]:
+    document = json_document(value)
     if not isinstance(document, dict):
         raise InvalidEvent("undecodable_json", "a usage event is a JSON object")
     return from_cloudevent(document) if "specversion" in document else document
@@ -189,5 +194,5 @@ def encode_json(event: UsageEvent) -> bytes:
 
 def _avro_datum(event: UsageEvent, schema: AvroSchema) -> bytes:
     stream = BytesIO()
-    schemaless_writer(stream, schema.parsed, event.model_dump())
+    schemaless_writer(stream, schema.parsed, dict(event))
     return stream.getvalue()

@@ -12,6 +12,7 @@ from schemas.dead_letters import Letter
 from schemas.journal import SourcePartition
 from sinks.clickhouse import ClickHouse, arrow_table
 from sinks.dead_letters import DeadLetters
+from sinks.id_groups import id_groups
 
 _OFFSET_BITS = 48
 """Room for 2.8e14 offsets of a partition beside the rank of its source, in 64 bits."""
@@ -92,15 +93,15 @@ class Archive:
         return frozenset(str(event_id) for (event_id,) in rows)
 
     def places_of(self, event_ids: Sequence[str]) -> dict[str, tuple[str, int, int]]:
-        """Where the events with these ids came from: source, partition, offset. Ask for few."""
-        rows = self._clickhouse.query(
-            "SELECT event_id, source, partition, offset FROM usage_events FINAL "
-            "WHERE event_id IN {ids:Array(String)}",
-            {"ids": list(event_ids)},
-        )
+        """Where the events with these ids came from: source, partition, offset."""
         return {
             str(event_id): (source, int(partition), int(offset))
-            for event_id, source, partition, offset in rows
+            for ids in id_groups(event_ids)
+            for event_id, source, partition, offset in self._clickhouse.query(
+                "SELECT event_id, source, partition, offset FROM usage_events FINAL "
+                "WHERE event_id IN {ids:Array(String)}",
+                {"ids": ids},
+            )
         }
 
     def write(

@@ -32,6 +32,8 @@ GRANT INSERT ON spendstream.alerts TO spendstream_writer;
 GRANT INSERT ON spendstream.deliveries TO spendstream_writer;
 GRANT INSERT ON spendstream.dead_letters TO spendstream_writer;
 GRANT INSERT ON spendstream.dead_letter_actions TO spendstream_writer;
+GRANT INSERT ON spendstream.outcomes TO spendstream_writer;
+GRANT INSERT ON spendstream.outcome_progress TO spendstream_writer;
 
 -- `spendstream sql` and `doctor`, and whoever asks with a client of their own.
 CREATE ROLE IF NOT EXISTS spendstream_reader;

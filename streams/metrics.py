@@ -17,14 +17,14 @@ from prometheus_client.metrics import MetricWrapperBase
 
 PREFIX = "spendstream_"
 
-METER, LEDGER, ARCHIVE, GUARD = "meter", "ledger", "archive", "guard"
-EVERY = (METER, LEDGER, ARCHIVE, GUARD)
+METER, LEDGER, ARCHIVE, GUARD, WEB = "meter", "ledger", "archive", "guard", "web"
+EVERY = (METER, LEDGER, ARCHIVE, GUARD, WEB)
 
 LATENCY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 """Seconds: fine where it should be, and coarse where a backlog is worked off."""
 INSERT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-# A second series per counter that says when the process started; process_start_time_seconds does.
+# No second series per counter for the process's start: process_start_time_seconds has it.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 M = TypeVar("M", bound=MetricWrapperBase)
@@ -86,7 +86,7 @@ STEP_AGE = _metric(
     "step_age_seconds",
     EVERY,
     "Seconds since the step was last done: poll (the stage looked for records), fetch (the broker "
-    "answered), append (an entry of the meter was accepted, an alert was published), commit (an "
+    "answered), append (an entry was accepted, an alert published, events taken), commit (an "
     "offset was committed), flush (ClickHouse has taken a batch). A step that was not done yet has "
     "no value.",
     "poll above 10: something else holds the stage up; /healthz and /readyz say what. fetch above "
@@ -97,7 +97,7 @@ STEP_AGE = _metric(
 LAG = _metric(
     Gauge,
     "lag_records",
-    EVERY,
+    (METER, LEDGER, ARCHIVE, GUARD),
     "Records of an assigned partition that this stage has not dealt with: events for meter and "
     "archive, journal entries for ledger and guard. What the last fetch told, without asking anew; "
     "a partition that was not fetched from yet has no value.",
@@ -108,10 +108,10 @@ LAG = _metric(
 QUEUED = _metric(
     Gauge,
     "queued",
-    (METER, ARCHIVE, GUARD),
+    (METER, ARCHIVE, GUARD, WEB),
     "What is held in memory: records (read, batch not closed yet), dead_letters (refused, not "
     "written yet), deliveries (of alerts, under way or waiting for their next try), alert_records "
-    "(alerts not on record in ClickHouse yet).",
+    "(alerts not on record in ClickHouse yet), in_flight (posted, not in Kafka yet).",
     "deliveries stays above 0: a channel is away, see the guard's log. alert_records or "
     "dead_letters stays: ClickHouse or Kafka is away. Nothing is lost meanwhile.",
     labels=("queue",),
@@ -125,7 +125,6 @@ RETRIES = _metric(
     "It grows: the neighbour is away or overloaded; the stage's log has the reason of each.",
     labels=("neighbour",),
 )
-
 EVENTS_METERED = _metric(
     Counter,
     "events_metered_total",
@@ -228,18 +227,35 @@ ALERT_LATENCY = _metric(
 QUOTA_ANSWERS = _metric(
     Counter,
     "quota_answers_total",
-    (GUARD,),
-    "Answers of GET /v1/quota, by what they say: allowed, degraded (allowed on a cheaper tier), "
-    "refused.",
+    (GUARD, WEB),
+    "Answers of GET /v1/quota, and to Envoy, by what they say: allowed, degraded (allowed on a "
+    "cheaper tier), refused.",
     "refused grows: a budget is used up; the answer, and llm.quotas, say which.",
     labels=("answer",),
 )
 QUOTA_LATENCY = _metric(
     Histogram,
     "quota_latency_seconds",
-    (GUARD,),
+    (GUARD, WEB),
     "From the active guard's verdict on a member of a budget until this process answers by it.",
     "Above a second: Kafka is slow, or the clocks of two guards differ.",
+)
+HTTP_EVENTS = _metric(
+    Counter,
+    "http_events_total",
+    (WEB,),
+    "Events that came by HTTP: accepted, or the code of the reason why not.",
+    "A code grows: a producer was told so; docs/http.md explains it.",
+    labels=("outcome",),
+)
+HTTP_REQUEST = _metric(
+    Histogram,
+    "http_request_seconds",
+    (WEB,),
+    "From a request's headers until its answer is there, by its status.",
+    "429 grows: start another web stage. 503 grows: Kafka does not acknowledge in time.",
+    labels=("status",),
+    buckets=INSERT_BUCKETS,
 )
 DRIFT = _metric(
     Gauge,

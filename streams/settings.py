@@ -105,6 +105,12 @@ class Settings(BaseSettings):
 
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=1, le=65535)] = 6066
+    ingest_host: str = "127.0.0.1"
+    """Address that `spendstream web` takes events on; one that others can reach needs tokens..."""
+    ingest_port: Annotated[int, Field(ge=1, le=65535)] = 6067
+    """...and its port."""
+    tokens: Path | None = None
+    """Who may write over HTTP, and for which teams (YAML); reloaded when it changes."""
     health_host: str = "127.0.0.1"
     """Address on which a stage answers `/healthz`, `/readyz` and `/metrics`..."""
     health_port: Annotated[int | None, Field(ge=1, le=65535)] = None

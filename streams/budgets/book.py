@@ -212,6 +212,9 @@ class BudgetBook(FileModel):
     week_starts: Literal["monday", "sunday", "saturday"] = "monday"
     currency: Currency = USD
     """Of the budgets that name no unit."""
+    shadow: Literal["count", "ignore"] = "count"
+    """Whether shadow calls, which a router makes for comparison, count in budgets: they cost money.
+    """
     exchange_rates: dict[Currency, DatedRates] = Field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
 

@@ -31,7 +31,11 @@ class Budgets:
         self.book = book
         self.older: set[tuple[str, int]] = set() if older is None else older
         self.counters_of = [
-            Counters(budget, Stretches(budget.window(book), book.rates.segments(budget.unit)))
+            Counters(
+                budget,
+                Stretches(budget.window(book), book.rates.segments(budget.unit)),
+                shadows=book.shadow == "count",
+            )
             for budget in book.budgets
         ]
         self._only: list[set[int] | None] = [None] * len(self.counters_of)

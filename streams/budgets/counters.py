@@ -29,6 +29,7 @@ RECENT_HOURS = 24
 """Older periods are looked at where something was metered for them in this time: a budget that is
 new must not raise an alert for every month of the past."""
 _TOKENS_SQL = " + ".join(BUCKET_NAMES)
+_OWN = ~pl.col("is_shadow").fill_null(value=False)
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ class Counters:
     sums: dict[int, dict[Member, Parts]] = field(default_factory=dict)
     asleep: set[int] = field(default_factory=set)
     """Stretches that are in the ledger and were not loaded: long ago, and nothing new."""
+    shadows: bool = True
+    """Whether shadow calls count."""
 
     def load(
         self, clickhouse: ClickHouse, at: AsOf, now: datetime, only: Collection[int] | None = None
@@ -104,6 +107,8 @@ class Counters:
         """Member, contributor, stretch and figures of each row that counts."""
         where, each = self.budget.where, self.budget.each
         names = (*where, *each, self.budget.part, "minute", "cost", "calls")
+        if not self.shadows:
+            rows = rows.filter(_OWN)
         for row, tokens in zip(few_rows.values(rows, names), few_rows.sums(rows), strict=True):
             scope, (*member, part, minute, cost, calls) = row[: len(where)], row[len(where) :]
             if all(map(contains, where.values(), scope)) and None not in member:
@@ -111,6 +116,8 @@ class Counters:
 
     def _grouped(self, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
         """The same, added up."""
+        if not self.shadows:
+            rows = rows.filter(_OWN)
         for name, values in self.budget.where.items():
             rows = rows.filter(pl.col(name).is_in(values))
         for name in self.budget.each:
@@ -175,6 +182,8 @@ class Counters:
 
     def _where(self) -> tuple[str, dict[str, object]]:
         parts = [f"`{name}` IS NOT NULL" for name in self.budget.each]
+        if not self.shadows:
+            parts.append("NOT is_shadow")
         bound: dict[str, object] = {}
         for name, values in self.budget.where.items():
             parts.append(f"`{name}` IN {{where_{name}:Array(String)}}")

@@ -26,6 +26,7 @@ def in_words(budget: Budget, book: BudgetBook) -> str:
         *(f"at {action.at} % {what(action)}" for action in budget.actions),
         *(["no burn rate"] if budget.burn_rate is False else []),
         *(["no forecast"] if not budget.forecast else []),
+        *(["shadow calls do not count"] if book.shadow == "ignore" else []),
         _periods(budget, book),
     ]
     return "; ".join(parts)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from schemas.alerts import Alert
 from sinks.clickhouse import ClickHouse
@@ -174,8 +175,9 @@ class _Followed:
             member = key[: len(budget.each)]
             return member if inside and None not in member else None
 
-        self.fine = Series(named, counted, FINE, FINE_KEPT, under=member_of)
-        self.coarse = Series(named, counted, COARSE, COARSE_KEPT, under=member_of)
+        series = partial(Series, named, counted, under=member_of, shadow_cost=counters.shadows)
+        self.fine = series(FINE, FINE_KEPT)
+        self.coarse = series(COARSE, COARSE_KEPT)
         self.changed: set[Key] = set()
         self.burning: set[Key] = set()
 

@@ -17,8 +17,10 @@ COMMANDS = {
     "meter": "streams.cli.stages:meter",
     "sink": "streams.cli.stages:sink",
     "guard": "streams.cli.stages:guard",
+    "web": "streams.cli.stages:web",
     "embedded-clickhouse": "streams.cli.stages:embedded_clickhouse",
     "replay": "streams.cli.replay:replay",
+    "import": "streams.cli.imports:import_",
     "sql": "streams.cli.sql:sql",
     "reconcile": "streams.cli.reconcile:reconcile",
     "dlq": "streams.cli.dlq:dlq",
@@ -27,6 +29,9 @@ COMMANDS = {
     "prices": "streams.cli.prices:prices",
     "budgets": "streams.cli.budgets:budgets",
     "alerts": "streams.cli.alerts:alerts",
+    "report": "streams.cli.report:report",
+    "tokens": "streams.cli.tokens:tokens",
+    "routing": "streams.cli.routing:routing",
 }
 HIDDEN = {"embedded-clickhouse"}
 

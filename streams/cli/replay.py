@@ -91,7 +91,7 @@ def replay(
         took = time.monotonic() - began
         console.print(f"published {count:,} events in {took:.1f} s")
         if wait:
-            await _landed(settings, bar)
+            await landed(settings, bar)
 
     with Progress(
         TextColumn("{task.description}"),
@@ -108,7 +108,8 @@ def replay(
         )
 
 
-async def _landed(settings: Settings, bar: Progress) -> None:
+async def landed(settings: Settings, bar: Progress) -> None:
+    """Wait until everything published is in ClickHouse. Raises NotLanded."""
     task = bar.add_task("waiting for ledger and archive", total=None)
     try:
         left = await wait_until_empty(settings, LANDING_SECONDS)

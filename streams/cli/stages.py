@@ -1,4 +1,4 @@
-"""The stages, one process each: `meter`, `sink`, `guard`, and the embedded ClickHouse."""
+"""The stages, one process each: `meter`, `sink`, `guard`, `web`, and the embedded ClickHouse."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ def _settings(stage: str) -> Settings:
     return settings
 
 
-def _run(name: str, settings: Settings, stage: Stage) -> None:
+def _run(name: str, settings: Settings, stage: Stage, *, clickhouse: bool = True) -> None:
     """Run a stage in this process, and serve its health. Raises UserError where the port is in use
-    or ClickHouse does not let it in."""
+    or ClickHouse, if the stage uses it, does not let it in."""
     from streams.health import Health
     from streams.health_server import excusing, serving
     from streams.stores import check_access
 
     health = Health(name, stage.status)
     with health.watching(), serving(health, settings.health_host, settings.health_port):
-        check_access(settings)
+        if clickhouse:
+            check_access(settings)
         run_stage(excusing(health, settings, stage.run))
 
 
@@ -66,7 +67,7 @@ def meter() -> None:
 @click.command()
 @click.argument("which", type=click.Choice(["ledger", "archive"]))
 def sink(which: str) -> None:
-    """Land spend (ledger) or events (archive) in ClickHouse. Example:
+    """Land spend (ledger), or events and outcomes (archive), in ClickHouse. Example:
 
     SPENDSTREAM_CLICKHOUSE=http://clickhouse:8123 spendstream sink ledger
     """
@@ -76,12 +77,12 @@ def sink(which: str) -> None:
 
         _run("ledger", settings, LedgerSink(settings))
     else:
-        from streams.landing.archive import ArchiveSink
+        from streams.landing.archive_stage import ArchiveStage
         from streams.rating.pricebook import PriceBook
         from streams.schema_registry import schema_lookup
 
         book = PriceBook.load(settings.prices)
-        _run("archive", settings, ArchiveSink(settings, book, schema_lookup(settings)))
+        _run("archive", settings, ArchiveStage(settings, book, schema_lookup(settings)))
 
 
 @click.command()
@@ -98,6 +99,21 @@ def guard() -> None:
     RuleFiles(settings)  # a mistake in them is told before anything is connected
     channels = channels_of(settings)
     _run("guard", settings, GuardStage(settings, channels))
+
+
+@click.command()
+def web() -> None:
+    """Take usage events over HTTP: JSON, CloudEvents, OpenTelemetry. Example:
+
+        SPENDSTREAM_TOKENS=tokens.yaml SPENDSTREAM_INGEST_HOST=0.0.0.0 spendstream web
+
+    Run as many as you like. On loopback it needs no tokens.
+    """
+    from streams.web.doorkeeper import doorkeeper_of
+    from streams.web.stage import WebStage
+
+    settings = _settings("web")
+    _run("web", settings, WebStage(settings, doorkeeper_of(settings)), clickhouse=False)
 
 
 @click.command("embedded-clickhouse", hidden=True)

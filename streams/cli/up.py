@@ -21,6 +21,7 @@ from streams.stack.backlog import wait_until_empty
 from streams.stack.ports import Ports
 from streams.stack.stack import Stack
 from streams.stage import configure_logging, run_stage
+from streams.web.tokens import read_tokens
 
 DRAIN_SECONDS = 30.0
 PORT = click.IntRange(1, 65535)
@@ -36,6 +37,7 @@ PORT = click.IntRange(1, 65535)
 @click.option("--broker-port", type=PORT, show_default="9092")
 @click.option("--clickhouse-port", type=PORT, default=8123, show_default=True)
 @click.option("--web-port", type=PORT, default=6066, show_default=True)
+@click.option("--ingest-port", type=PORT, default=6067, show_default=True)
 @click.option(
     "--budgets",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -52,18 +54,25 @@ PORT = click.IntRange(1, 65535)
     type=click.Path(path_type=Path, dir_okay=False),
     help="Alerting file: channels, routes, quiet hours.",
 )
+@click.option(
+    "--tokens",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Tokens file: who may post events, for which teams; read again when it changes.",
+)
 def up(
     folder: Path,
     kafka: str | None,
     broker_port: int | None,
     clickhouse_port: int,
     web_port: int,
+    ingest_port: int,
     budgets: Path | None,
     prices: Path | None,
     detectors: Path | None,
     alerting: Path | None,
+    tokens: Path | None,
 ) -> None:
-    """Run everything on this machine: broker, ClickHouse, meter, sinks and guard. Example:
+    """Run everything on this machine: broker, ClickHouse, meter, sinks, guard and web. Example:
 
         spendstream up --budgets budgets.yaml
 
@@ -93,8 +102,11 @@ def up(
     if alerting is not None:
         channels_of(load_settings(), read_alerting(alerting))
         files["alerting"] = alerting.resolve()
+    if tokens is not None:
+        read_tokens(tokens)
+        files["tokens"] = tokens.resolve()
     console = Console(stderr=False, highlight=False)
-    ports = Ports(broker_port or Ports().broker, clickhouse_port, web_port)
+    ports = Ports(broker_port or Ports().broker, clickhouse_port, web_port, ingest_port)
     stack = Stack(folder, ports, kafka=kafka, **files)
 
     async def body(stop: asyncio.Event) -> None:
@@ -123,6 +135,7 @@ def _announce(console: Console, stack: Stack) -> None:
     console.print("[bold green]spendstream is up[/]  (Ctrl-C stops it)\n")
     for what, where in (
         ("publish usage to", f"kafka://{stack.settings.kafka}  topic llm.usage"),
+        ("or post it to", f"{stack.ingest}/v1/events"),
         ("ask with SQL", f"{stack.settings.clickhouse}  or: spendstream sql 'SELECT …'"),
         ("budgets, alerts", f"http://{host}:{stack.ports.web}/v1/budgets  and  /v1/alerts"),
         ("data and logs", str(stack.folder.resolve())),

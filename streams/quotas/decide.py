@@ -27,12 +27,14 @@ def decide(
     members: Mapping[str, MemberState],
     question: Mapping[str, str],
     now: datetime,
+    age_seconds: float | None = None,
 ) -> QuotaAnswer:
     """What holds at ``now`` for a call with these attributes, by dimension.
 
     A budget applies where the question is inside of its ``where`` and names each dimension of its
     members. Of those that apply the strictest word counts: one refusal, the cheapest tier.
-    ``members`` is by key; a member without a record has used nothing.
+    ``members`` is by key; a member without a record has used nothing. ``age_seconds``: since a
+    guard said that it is at work.
     """
     shares: list[BudgetShare] = []
     not_judged: list[NotJudged] = []
@@ -55,11 +57,17 @@ def decide(
             not_judged.append(NotJudged(budget=definition.budget, why=state.reason))
         else:
             shares.append(_share(state, state.used))
-    shares.sort(key=lambda share: (-_used_part(share), share.budget))
-    return _answer(shares, not_judged, now)
+    # Not the operator `-`: that rounds to 28 digits.
+    shares.sort(key=lambda share: (_used_part(share).copy_negate(), share.budget))
+    return _answer(shares, not_judged, now, age_seconds)
 
 
-def _answer(shares: list[BudgetShare], not_judged: list[NotJudged], now: datetime) -> QuotaAnswer:
+def _answer(
+    shares: list[BudgetShare],
+    not_judged: list[NotJudged],
+    now: datetime,
+    age_seconds: float | None,
+) -> QuotaAnswer:
     tightest = _tightest(shares)
     refusing = next((share for share in shares if not share.allowed), None)
     degrading = min(
@@ -78,6 +86,7 @@ def _answer(shares: list[BudgetShare], not_judged: list[NotJudged], now: datetim
         valid_until=min([now + KEPT, *ends]),
         budgets=tuple(shares),
         not_judged=tuple(not_judged),
+        age_seconds=age_seconds,
     )
 
 

@@ -7,10 +7,9 @@ import logging
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.quotas import STAMP_HEADER, Stamp
+from schemas.quotas import STAMP_HEADER, Record, Stamp
 from streams.health import working
 from streams.quotas.reader import PARTITION
-from streams.quotas.table import Record
 from streams.stage import persist
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from schemas.quotas import MemberState, Stamp, budget_key, member_key
+from schemas.quotas import MemberState, Record, Stamp, budget_key, member_key
 from streams.budgets.budgets import Budgets
 from streams.budgets.counters import Counters
 from streams.budgets.periods import Period, Rolling
 from streams.guard.concern import AsOf
-from streams.quotas.table import QuotaTable, Record
+from streams.quotas.table import QuotaTable
 from streams.quotas.verdict import Judge, definition, verdict_of
 
 PACE = timedelta(seconds=1)

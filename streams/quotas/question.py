@@ -22,7 +22,14 @@ def read_question(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
             raise UserError(f"{name}: is there twice; ask about one call at a time")
         if not value.strip():
             raise UserError(f"{name}: is empty; leave it out where the call has none")
-        if len(value.encode()) > MAX_TEXT:
-            raise UserError(f"{name}: is {len(value.encode())} bytes long; at most {MAX_TEXT} are")
+        if (size := _size(name, value)) > MAX_TEXT:
+            raise UserError(f"{name}: is {size} bytes long; at most {MAX_TEXT} are")
         question[name] = value
     return question
+
+
+def _size(name: str, value: str) -> int:
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        raise UserError(f"{name}: is not UTF-8, which the names of events are") from None

@@ -1,4 +1,5 @@
-"""Reads all of `llm.quotas`, and goes on reading: in every guard process, active or on standby."""
+"""Reads all of `llm.quotas`, and goes on reading: in every guard process, active or on standby, and
+in every process of the web stage."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from schemas.quotas import Heartbeat
 from schemas.topics import QUOTAS
 from streams.health import heartbeat, resuming
 from streams.kafka import consumer, end_offsets
@@ -52,13 +54,24 @@ async def _read(settings: Settings, table: QuotaTable, turn: Work, stop: asyncio
                 )
             await _take(reader, table)
     finally:
-        await reader.stop()
+        await _stop(reader)
 
 
 async def _take(reader: AIOKafkaConsumer, table: QuotaTable) -> None:
     for records in (await reader.getmany(PARTITION, timeout_ms=POLL_MS)).values():
         for record in records:
             new = table.read(record.key, record.value, record.headers)
-            if new is not None and table.ready:
+            if table.ready and new is not None and not isinstance(new, Heartbeat):
                 age = datetime.now(UTC) - new.as_of.at
                 QUOTA_LATENCY.observe(max(0.0, age.total_seconds()))
+
+
+async def _stop(reader: AIOKafkaConsumer) -> None:
+    """aiokafka cancels its fetches; one that waits for a broker that is away takes `stop` with it,
+    which then looks as if we had been cancelled, and leaves the connections open."""
+    stopping = asyncio.create_task(reader.stop())
+    await asyncio.wait({stopping})
+    if stopping.cancelled():
+        await reader._client.close()
+    else:
+        stopping.result()

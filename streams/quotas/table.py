@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 
-from schemas.quotas import BudgetDefinition, MemberState, Stamp, read_record, stamp_of
+from schemas.quotas import (
+    HEARTBEAT_KEY,
+    BudgetDefinition,
+    Heartbeat,
+    MemberState,
+    Record,
+    Stamp,
+    read_record,
+    stamp_of,
+)
 
 log = logging.getLogger(__name__)
 
-Record = BudgetDefinition | MemberState
+Told = Callable[[str], None]
+"""Called with the key of each record that is new, or gone, by whoever writes the table."""
 
 
 class QuotaTable:
@@ -22,12 +34,41 @@ class QuotaTable:
     def __init__(self) -> None:
         self.definitions: dict[str, BudgetDefinition] = {}
         self.members: dict[str, MemberState] = {}
+        self.heartbeat: Heartbeat | None = None
         self.ready = False
         self._removed: dict[str, Stamp] = {}
+        self._followers: set[Told] = set()
 
     def get(self, key: str) -> Record | None:
         """The record under the key."""
+        if key == HEARTBEAT_KEY:
+            return self.heartbeat
         return self.definitions.get(key) or self.members.get(key)
+
+    def keys(self) -> list[str]:
+        """Every key that has a record; budgets before their members."""
+        heartbeat = [] if self.heartbeat is None else [HEARTBEAT_KEY]
+        return [*self.definitions, *self.members, *heartbeat]
+
+    def removed(self, key: str) -> Stamp | None:
+        """The stamp of the removal of a key without a record, where it had one."""
+        return self._removed.get(key)
+
+    def age_seconds(self, now: datetime) -> float | None:
+        """Since an active guard last said that it is at work; None where none has."""
+        if self.heartbeat is None:
+            return None
+        # Where its clock is ahead of ours it was just now.
+        return max(0.0, round((now - self.heartbeat.as_of.at).total_seconds(), 3))
+
+    @contextmanager
+    def followed(self, follower: Told) -> Iterator[None]:
+        """Tell the follower of changes until the block ends. For the writer's thread."""
+        self._followers.add(follower)
+        try:
+            yield
+        finally:
+            self._followers.discard(follower)
 
     def take(self, key: str, record: Record | None, stamp: Stamp | None) -> bool:
         """Take a record, or that the key has none any more; False where a newer one is known.
@@ -42,14 +83,18 @@ class QuotaTable:
         # Never for a moment without a record that is only replaced: another thread may be reading.
         if isinstance(record, BudgetDefinition):
             self.definitions[key] = record
+        elif isinstance(record, Heartbeat):
+            self.heartbeat = record
         elif record is not None:
             self.members[key] = record
         else:
-            self.definitions.pop(key, None)
-            self.members.pop(key, None)
+            self._drop(key)
         self._removed.pop(key, None)
         if record is None and stamp is not None:
             self._removed[key] = stamp
+        if record != known:
+            for follower in self._followers:
+                follower(key)
         return True
 
     def read(
@@ -71,12 +116,18 @@ class QuotaTable:
         return record if self.take(name, record, record.as_of) else None
 
     def merge(self, other: QuotaTable) -> None:
-        """Take everything that another table knows."""
-        for key, record in other._records():
+        """Take every budget and member that another table knows."""
+        for key, record in other._budgets_and_members():
             self.take(key, record, record.as_of)
         for key, stamp in other._removed.items():
             self.take(key, None, stamp)
 
-    def _records(self) -> Iterator[tuple[str, Record]]:
+    def _budgets_and_members(self) -> Iterator[tuple[str, BudgetDefinition | MemberState]]:
         yield from self.definitions.items()
         yield from self.members.items()
+
+    def _drop(self, key: str) -> None:
+        self.definitions.pop(key, None)
+        self.members.pop(key, None)
+        if key == HEARTBEAT_KEY:
+            self.heartbeat = None

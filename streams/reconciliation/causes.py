@@ -21,7 +21,6 @@ from streams.usage_consumer import Record
 
 NAMED = 3
 """Events that an explanation names."""
-IDS_AT_ONCE = 10_000
 
 
 class Cause(StrEnum):
@@ -142,15 +141,14 @@ def _evidence(
     key = difference.partition
     repeats: list[tuple[str, str]] = []
     missing: list[str] = []
-    for part in events.select("event_id", "offset").iter_slices(IDS_AT_ONCE):
-        places = archive.places_of(part["event_id"].to_list())
-        for event_id, offset in part.iter_rows():
-            place = places.get(event_id)
-            if place is None:
-                missing.append(event_id)
-            elif place != (key.source, key.partition, offset):
-                source, partition, first = place
-                repeats.append((event_id, f"{SourcePartition(source, partition)} {first:,}"))
+    places = archive.places_of(events["event_id"].to_list())
+    for event_id, offset in events.select("event_id", "offset").iter_rows():
+        place = places.get(event_id)
+        if place is None:
+            missing.append(event_id)
+        elif place != (key.source, key.partition, offset):
+            source, partition, first = place
+            repeats.append((event_id, f"{SourcePartition(source, partition)} {first:,}"))
     return Evidence(complete=True, repeats=tuple(repeats), missing=tuple(missing))
 
 

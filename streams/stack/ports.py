@@ -26,18 +26,19 @@ class Ports:
     broker: int = 9092
     clickhouse: int = 8123
     web: int = 6066
+    ingest: int = 6067
 
     @classmethod
     def free(cls) -> Ports:
-        """Three ports that nobody uses now."""
-        return cls(*free_ports(3))
+        """Ports that nobody uses now."""
+        return cls(*free_ports(4))
 
     def check_free(self, *, broker: bool = True) -> None:
         """Raises UserError that names the first address in use, and the flag that changes it.
 
         ``broker`` False: its port is not looked at, as none is started.
         """
-        parts = {"clickhouse": self.clickhouse, "web": self.web}
+        parts = {"clickhouse": self.clickhouse, "web": self.web, "ingest": self.ingest}
         for part, port in ({"broker": self.broker, **parts} if broker else parts).items():
             try:
                 socket.create_server((LOOPBACK, port)).close()

@@ -29,6 +29,7 @@ def write_run_file(folder: Path, settings: Settings, health: Mapping[str, int]) 
         "kafka_security": settings.kafka_security,
         "clickhouse": settings.clickhouse,
         "web_port": settings.web_port,
+        "ingest_port": settings.ingest_port,
         "health": dict(health),
         **{
             name: str(path.resolve())

@@ -33,7 +33,7 @@ KAFKA_SECONDS = 15.0
 """For a Kafka of the user's own to answer: it runs already."""
 EMBEDDED_SESSION_MS = 2000
 """The embedded broker makes a new member wait for half of it, and a takeover for twice."""
-STAGES = ("meter", "ledger", "archive", "guard")
+STAGES = ("meter", "ledger", "archive", "guard", "web")
 
 
 class StackError(SpendstreamError):
@@ -65,6 +65,7 @@ class Stack:
                 "clickhouse_database": "default",
                 **EMBEDDED["clickhouse"],
                 "web_port": ports.web,
+                "ingest_port": ports.ingest,
                 **overrides,
             }
         )
@@ -78,8 +79,13 @@ class Stack:
         """Address of the guard's HTTP views."""
         return f"http://{LOOPBACK}:{self.ports.web}"
 
+    @property
+    def ingest(self) -> str:
+        """Address that events are posted to."""
+        return f"http://{LOOPBACK}:{self.ports.ingest}"
+
     async def start(self) -> None:
-        """Start everything, in order; returns when the guard is ready.
+        """Start everything, in order; returns when the guard is ready and the web stage answers.
 
         Raises UserError where a port is in use or the user's own Kafka cannot be used, StackError
         where a part does not come up.
@@ -173,7 +179,7 @@ class Stack:
         await self._make_tables_and_topics()
 
     async def start_stages(self, *names: str) -> None:
-        """Start these stages, all by default, on stores that are up; a guard is ready then."""
+        """Start these stages, all by default, on stores that are up; guard and web answer then."""
         environment = self._environment()
         arguments = {"ledger": ("sink", "ledger"), "archive": ("sink", "archive")}
         for name in names or STAGES:
@@ -183,6 +189,8 @@ class Stack:
             await self.parts[name].start()
         if "guard" in (names or STAGES):
             await self._until("guard", self._guard_is_ready)
+        if "web" in (names or STAGES):
+            await self._until("web", self._web_answers)
 
     async def _restart_with_broker(self) -> None:
         """A broker that died has lost its topics: every stage starts anew on the next one."""
@@ -223,6 +231,9 @@ class Stack:
 
     async def _guard_is_ready(self) -> bool:
         return await _answers(f"{self.web}/readyz")
+
+    async def _web_answers(self) -> bool:
+        return await _answers(self.ingest)
 
     async def _broker_is(self, identity: str) -> bool:
         try:

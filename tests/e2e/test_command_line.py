@@ -209,7 +209,7 @@ def test_no_clickhouse_is_one_line_with_its_address(run, closed_port):
 def test_a_kafka_that_is_not_there_stops_up_before_it_starts(run, closed_port):
     address = f"127.0.0.1:{closed_port}"
     free = Ports.free()
-    ports = ("--clickhouse-port", str(free.clickhouse), "--web-port", str(free.web))
+    ports = [f"--{name}-port={getattr(free, name)}" for name in ("clickhouse", "web", "ingest")]
     code, lines, _ = run("up", "--kafka", address, *ports)
     assert code == 2
     assert f"--kafka {address}: no broker listens" in one_line(lines)

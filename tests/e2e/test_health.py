@@ -118,7 +118,13 @@ def test_a_stage_that_is_stopped_shows_and_the_others_are_well(stack):
     try:
         wait_until("silence", lambda: status(ports(stack)["archive"], "/healthz") is None, SECONDS)
         others = {stage: status(port, "/healthz") for stage, port in ports(stack).items()}
-        assert others == {"meter": 200, "ledger": 200, "archive": None, "guard": 200}
+        assert others == {
+            "meter": 200,
+            "ledger": 200,
+            "archive": None,
+            "guard": 200,
+            "web": 200,
+        }
         level, said = health_lines(stack)["archive"]
         assert (level, "does not answer" in said) == ("bad", True)
     finally:

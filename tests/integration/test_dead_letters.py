@@ -207,3 +207,5 @@ def test_the_archive_says_where_an_event_came_from(clickhouse):
     places = Archive(clickhouse, "another/llm.usage").places_of([*ids, "unknown"])
     assert places == {name: (SOURCE, 3, offset) for offset, name in enumerate(ids)}
     assert archive.places_of([]) == {}
+    more_than_a_statement_holds = [f"{number:060}" for number in range(5000)]
+    assert archive.places_of([*more_than_a_statement_holds, ids[0]]).keys() == {ids[0]}

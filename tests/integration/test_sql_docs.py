@@ -17,6 +17,7 @@ import pytest
 from schemas.alerts import Alert
 from schemas.dead_letters import Letter
 from schemas.journal import Adjustment, Counted, SourcePartition
+from schemas.outcome import checked_outcome
 from schemas.usage import UsageEvent
 from schemas.wire import encode, no_registry
 from sinks.alert_log import AlertLog
@@ -25,6 +26,7 @@ from sinks.clickhouse import ClickHouse
 from sinks.dead_letters import DeadLetters
 from sinks.ledger import Ledger
 from sinks.migrate import migrate, migrations
+from sinks.outcomes import Outcomes, Read, Reported
 from streams.landing.archive import archive_rows
 from streams.metering.batch import Span, meter_batch
 from streams.metering.dedupe import IdWindow
@@ -100,7 +102,7 @@ def event(number: int, **changes: Any) -> bytes:
 
 def fill(connection: ClickHouse) -> None:
     values = [
-        event(0, provider_cost="0.01"),
+        event(0, provider_cost="0.01", workflow="run-7"),
         event(1, attempt=2, status="timeout", error_code="deadline"),
         event(2, model="no-such-model", team="support"),
         event(3, usage_source="missing", **dict.fromkeys(TOKENS)),
@@ -148,6 +150,14 @@ def fill(connection: ClickHouse) -> None:
     AlertLog(connection).record_alerts([opened, opened.model_copy(update=taken)])
     refused = Letter(SOURCE, 0, 9, b"search", b"{}", (), now, "missing_field", "team is required")
     DeadLetters(connection).record([refused])
+    fields = {"occurred_at": "2026-11-01T13:00:00Z", "of": "e0", "workflow": "run-7"}
+    outcomes = [
+        checked_outcome(fields | {"outcome_id": name, "name": name, "value": "0.9"})
+        for name in ("quality", "resolved_ticket")
+    ]
+    Outcomes(connection, SOURCE).write(
+        [Reported(outcome, 0, offset, 0) for offset, outcome in enumerate(outcomes)], {0: Read(1)}
+    )
 
 
 def test_every_public_table_and_view_has_a_section_and_a_query():

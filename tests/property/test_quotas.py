@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.quotas import Stamp
+from schemas.quotas import Record, Stamp
 from streams.budgets.book import BudgetBook
 from streams.budgets.budgets import Budgets
 from streams.guard.concern import AsOf
 from streams.quotas.publisher import QuotaPublisher
-from streams.quotas.table import QuotaTable, Record
+from streams.quotas.table import QuotaTable
 from tests.support.ledger_rows import JOURNAL, accepted_entry, journal_row
 from tests.support.quotas import definition, stamp, state
 

@@ -22,6 +22,7 @@ STAGES: Mapping[str, Sequence[str]] = {
     "ledger": ("sink", "ledger"),
     "archive": ("sink", "archive"),
     "guard": ("guard",),
+    "web": ("web",),
 }
 UP_SECONDS = 60.0
 COMMAND_SECONDS = 110.0
@@ -61,6 +62,7 @@ class RunningStack:
             kafka=self._kafka or f"127.0.0.1:{self.ports.broker}",
             clickhouse=f"http://127.0.0.1:{self.ports.clickhouse}",
             web_port=self.ports.web,
+            ingest_port=self.ports.ingest,
         )
 
     def start(self) -> None:
@@ -74,6 +76,7 @@ class RunningStack:
                     *(own if self._kafka is None else ("--kafka", self._kafka)),
                     *("--clickhouse-port", str(ports.clickhouse)),
                     *("--web-port", str(ports.web)),
+                    *("--ingest-port", str(ports.ingest)),
                     *self._flags,
                 ],
                 stdin=subprocess.DEVNULL,

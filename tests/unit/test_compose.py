@@ -17,6 +17,7 @@ from streams.cli.main import COMMANDS
 from streams.kafka import ENTRY_ROOM
 from streams.rating.pricebook import PriceBook
 from streams.settings import PREFIX, Settings, load_settings
+from streams.web.tokens import read_tokens
 from streams.work import ALIVE_SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,6 +27,7 @@ STAGES = {
     "ledger": ["sink", "ledger"],
     "archive": ["sink", "archive"],
     "guard": ["guard"],
+    "web": ["web"],
 }
 OURS = ("migrate", *STAGES)
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
@@ -115,7 +117,7 @@ def test_what_is_not_set_is_not_handed_on_as_an_empty_text(services):
 
 def test_every_port_is_on_loopback_only(services):
     ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert len(ports) == 3
+    assert len(ports) == 4
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
@@ -155,6 +157,18 @@ def test_the_guard_listens_where_its_port_is_published(services, monkeypatch):
     settings = settings_of(services["guard"], monkeypatch)
     assert settings.web_host == "0.0.0.0"  # noqa: S104 - inside its container
     assert services["guard"]["ports"] == [f"127.0.0.1:6066:{settings.web_port}"]
+
+
+def test_the_web_stage_listens_where_its_port_is_published_and_demands_tokens(
+    services, monkeypatch
+):
+    settings = settings_of(services["web"], monkeypatch)
+    assert settings.ingest_host == "0.0.0.0"  # noqa: S104 - inside its container
+    assert services["web"]["ports"] == [f"127.0.0.1:6067:{settings.ingest_port}"]
+    folder, target, _ = services["web"]["volumes"][0].split(":")
+    assert settings.tokens is not None
+    tokens = read_tokens(REPOSITORY / folder / settings.tokens.relative_to(target))
+    assert tokens.tokens == (), "a token that everybody can read is nobody's"
 
 
 @pytest.mark.parametrize("name", STAGES)

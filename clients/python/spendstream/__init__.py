@@ -8,10 +8,28 @@ meter.close()
 """
 
 from spendstream._aio import AsyncEmitter
+from spendstream._attribution import attribution
 from spendstream._blocking import Emitter
 from spendstream._fields import UsageFields
+from spendstream._instrument import instrument, uninstrument
 from spendstream._rules import InvalidUsage
 from spendstream._security import Security
 from spendstream._stats import Stats
+from spendstream.quota import Decision, Quotas
+from spendstream.retries import RetryBudget, retrying
 
-__all__ = ["AsyncEmitter", "Emitter", "InvalidUsage", "Security", "Stats", "UsageFields"]
+__all__ = [
+    "AsyncEmitter",
+    "Decision",
+    "Emitter",
+    "InvalidUsage",
+    "Quotas",
+    "RetryBudget",
+    "Security",
+    "Stats",
+    "UsageFields",
+    "attribution",
+    "instrument",
+    "retrying",
+    "uninstrument",
+]

@@ -31,9 +31,10 @@ class AsyncEmitter(Meter):
         return flush.acknowledged
 
     async def aclose(self, timeout: float = CLOSE_TIMEOUT) -> Stats:
-        """Deliver what is pending within ``timeout`` seconds, drop the rest, and stop.
+        """Deliver what is pending within ``timeout`` seconds, then stop.
 
-        Returns the final counts, at most half a second after the timeout. An emitter that was not
+        What is left stays in the spool, or is dropped where there is none. Returns the final
+        counts, at most half a second after the timeout. An emitter that was not
         closed closes when the interpreter exits. May be called again.
         """
         self._outbox.close()

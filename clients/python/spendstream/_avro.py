@@ -13,8 +13,10 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from io import BytesIO
 from typing import Any
 
+from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 SCHEMA: dict[str, Any] = json.loads(
@@ -22,8 +24,23 @@ SCHEMA: dict[str, Any] = json.loads(
 )
 """This package's own copy of the newest schema; a test compares it with the repository's."""
 
-# fastavro gives the fingerprint's bytes in the order of the wire.
-_HEADER = b"\xc3\x01" + bytes.fromhex(fingerprint(to_parsing_canonical_form(SCHEMA), "CRC-64-AVRO"))
+
+def _header(schema: Any) -> bytes:
+    # fastavro gives the fingerprint's bytes in the order of the wire.
+    digits = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
+    return b"\xc3\x01" + bytes.fromhex(digits)
+
+
+_HEADER = _header(SCHEMA)
+_PARSED = {
+    _header(schema): parse_schema(schema)
+    for schema in (
+        json.loads(file.read_text("utf-8"))
+        for file in files("spendstream").iterdir()
+        if file.name.endswith(".avsc")
+    )
+}
+"""Every schema of the package by its header: the spool may hold events of an older release."""
 _NULL = b"\x00"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,11 +50,33 @@ Writer = Callable[[Any], bytes]
 
 def encode(event: Mapping[str, Any]) -> bytes:
     """The record value for the fields of a valid event; those left out become null."""
-    parts = [_HEADER]
-    for name, write in _WRITERS:
-        value = event.get(name)
-        parts.append(_NULL if value is None else write(value))
+    parts = _NOTHING.copy()
+    for name, value in event.items():
+        if value is not None:
+            at, write = _WRITERS[name]
+            parts[at] = write(value)
     return b"".join(parts)
+
+
+def as_json(value: bytes) -> dict[str, Any]:
+    """An encoded event as the JSON form of docs/events.md; what is not known is left out.
+
+    Raises ValueError where it is none.
+    """
+    schema = _PARSED.get(value[: len(_HEADER)])
+    if schema is None:
+        raise ValueError("the event was encoded by another release; it has an unknown schema")
+    try:
+        event: Any = schemaless_reader(BytesIO(value[len(_HEADER) :]), schema, None)
+    except (EOFError, IndexError) as error:
+        raise ValueError(f"the event is no Avro datum: {error!r}") from None
+    return {name: _plain(said) for name, said in event.items() if said is not None}
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _long(value: int) -> bytes:
@@ -54,7 +93,8 @@ def _long(value: int) -> bytes:
 
 def _text(value: str) -> bytes:
     raw = value.encode()
-    return _long(len(raw)) + raw
+    length = len(raw)
+    return (_SHORT[length] if length < len(_SHORT) else _long(length)) + raw
 
 
 def _boolean(value: bool) -> bytes:
@@ -85,6 +125,9 @@ def _writer_of(avro_type: Any) -> Writer:
     return plain[avro_type]
 
 
-_WRITERS: tuple[tuple[str, Writer], ...] = tuple(
-    (field["name"], _writer_of(field["type"])) for field in SCHEMA["fields"]
-)
+_SHORT = tuple(_long(length) for length in range(64))
+_WRITERS: dict[str, tuple[int, Writer]] = {
+    field["name"]: (at, _writer_of(field["type"])) for at, field in enumerate(SCHEMA["fields"], 1)
+}
+_NOTHING = [_HEADER, *(_NULL for _ in _WRITERS)]
+"""An event of which nothing is known."""

@@ -16,9 +16,10 @@ class Emitter(Meter):
         return self._flush(timeout)
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> Stats:
-        """Deliver what is pending within ``timeout`` seconds, drop the rest, and stop.
+        """Deliver what is pending within ``timeout`` seconds, then stop.
 
-        Returns the final counts, at most half a second after the timeout. Runs by itself when the
+        What is left stays in the spool, or is dropped where there is none. Returns the final
+        counts, at most half a second after the timeout. Runs by itself when the
         interpreter exits. May be called again.
         """
         return self._close(timeout)

@@ -7,12 +7,21 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
 from spendstream._fields import BUCKETS
 from spendstream._rules import FIELD_NAMES, VOID_PREFIX, InvalidUsage
 
-_FROM_ENVIRONMENT = ("team", "application", "environment", "department")
+_FROM_ENVIRONMENT = (
+    "team",
+    "application",
+    "environment",
+    "department",
+    "project",
+    "use_case",
+    "customer",
+)
 _SPELLED_OUT = 100
 """Decimals up to which a cost is spelled out: Decimal("1E-999999") would fill the memory."""
 _OF_ONE_EVENT = frozenset({"event_id", "occurred_at", "kind", "voids"})
@@ -45,10 +54,17 @@ def resolved_defaults(
     return {name: value for name, value in said.items() if value.strip()} | given
 
 
-def completed(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The event with what it leaves out: explicit over defaults; None counts as left out."""
+def completed(
+    fields: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    context: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The event with what it leaves out: explicit over context over defaults.
+
+    None counts as left out. Tags of all three are merged.
+    """
     said = {name: value for name, value in fields.items() if value is not None}
-    event = {**defaults, **said}
+    event = {**defaults, **context, **said}
     kind = event.setdefault("kind", "usage")
     if "event_id" not in event:
         voids = event.get("voids")
@@ -62,7 +78,7 @@ def completed(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[st
         event["provider_cost"] = _plain_text(cost)
     tags = event.get("tags")
     if isinstance(tags, Mapping):
-        event["tags"] = dict(tags)
+        event["tags"] = {**defaults.get("tags", {}), **context.get("tags", {}), **tags}
     return event
 
 

@@ -43,12 +43,12 @@ class InvalidUsage(ValueError):
 def check(event: Mapping[str, Any]) -> None:
     """Raise InvalidUsage with the first rule that the fields break. Fields are never None."""
     for name, value in event.items():
-        check_field = _CHECKS.get(name)
-        if check_field is None:
+        check_value = _CHECKS.get(name)
+        if check_value is None:
             raise InvalidUsage(
                 "unknown_field", "", f"{name!r:.80} is no field of a usage event; use tags"
             )
-        check_field(name, value)
+        check_value(name, value)
     for name in _REQUIRED:
         if name not in event:
             raise InvalidUsage("missing_field", name, f"{name} is required{_WHERE.get(name, '')}")
@@ -56,6 +56,13 @@ def check(event: Mapping[str, Any]) -> None:
             raise InvalidUsage("blank_field", name, f"{name} is empty; give a name")
     _check_buckets(event)
     _check_void(event)
+
+
+def check_field(name: str, value: Any) -> None:
+    """Raise InvalidUsage where the value of one field is wrong, whatever the others say."""
+    _CHECKS[name](name, value)
+    if name in _REQUIRED and not value.strip():
+        raise InvalidUsage("blank_field", name, f"{name} is empty; give a name")
 
 
 def check_size(value: bytes) -> None:

@@ -45,7 +45,8 @@ class Security:
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """What the variables ``SPENDSTREAM_KAFKA_*`` say; PLAINTEXT where they say nothing."""
         given = {name: environment.get(PREFIX + end) or None for name, end in _VARIABLES.items()}
-        return cls(**{**given, "protocol": given["protocol"] or "PLAINTEXT"})
+        protocol = given.pop("protocol") or "PLAINTEXT"
+        return cls(protocol=protocol, **given)
 
     def options(self) -> dict[str, Any]:
         """The same for aiokafka's clients. Raises ValueError: one line, without the password."""

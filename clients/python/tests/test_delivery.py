@@ -123,6 +123,33 @@ async def test_events_wait_for_a_broker_that_hangs_for_a_moment(absent_broker):
     assert [decoded(record)["event_id"] for record in records] == ids
 
 
+async def test_with_a_spool_what_the_library_gives_up_on_is_handed_over_again(
+    absent_broker, tmp_path
+):
+    with absent_broker.running() as process:
+        await absent_broker.make_topic("llm.usage")
+        meter = spendstream.Emitter(absent_broker.url, spool=tmp_path, delivery_timeout=0.3)
+        ids = [meter.emit(**CALL)]
+        assert await asyncio.to_thread(meter.flush)
+        process.send_signal(signal.SIGSTOP)
+        ids += [meter.emit(**CALL) for _ in range(3000)]
+        assert await asyncio.to_thread(meter.flush, 2) is False
+        assert meter.stats.pending == 3000
+        process.send_signal(signal.SIGCONT)
+        assert await asyncio.to_thread(meter.flush, 15)
+        stats = await asyncio.to_thread(meter.close)
+        missing = set(ids)
+        deadline = time.monotonic() + 10
+        # What it had received before it stopped, it may have written as well.
+        async with absent_broker.consumer("llm.usage") as consumer:
+            while missing and time.monotonic() < deadline:
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    missing -= {decoded(record)["event_id"] for record in batch}
+    assert (stats.delivered, stats.dropped_undelivered) == (3001, 0)
+    assert missing == set()
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_an_event_too_large_for_the_broker_is_counted_and_holds_up_nothing(
     broker, topic, monkeypatch
 ):
@@ -132,7 +159,8 @@ async def test_an_event_too_large_for_the_broker_is_counted_and_holds_up_nothing
     meter.emit(**CALL, tags={f"{number}": "x" * 1000 for number in range(1100)})
     meter.emit(**CALL)
     stats = await asyncio.to_thread(meter.close)
-    assert (stats.delivered, stats.dropped_undelivered) == (1, 1)
+    assert (stats.delivered, stats.rejected) == (1, 1)
+    assert stats.reasons == {"event_too_large": 1}
 
 
 def _until(condition, within: float = 10) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from schemas.quotas import BudgetDefinition, MemberState, QuotaAnswer
+from schemas.quotas import BudgetDefinition, Heartbeat, MemberState, QuotaAnswer
 from schemas.topics import QUOTAS, TOPICS
 from streams.budgets.fields import DIMENSIONS, TIERS
 
@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "quotas.md").read_text("utf-8")
 BLOCKS = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 
 
-MODELS = (QuotaAnswer, BudgetDefinition, MemberState)
+MODELS = (QuotaAnswer, BudgetDefinition, MemberState, Heartbeat)
 
 
 @pytest.mark.parametrize(("block", "model"), list(zip(BLOCKS, MODELS, strict=True)))

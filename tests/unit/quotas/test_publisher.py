@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from schemas.quotas import BudgetDefinition, MemberState, Stamp
+from schemas.quotas import BudgetDefinition, MemberState, Record, Stamp
 from streams.budgets.book import BudgetBook
 from streams.budgets.budgets import Budgets
 from streams.guard.concern import AsOf
 from streams.quotas.publisher import QuotaPublisher
-from streams.quotas.table import QuotaTable, Record
+from streams.quotas.table import QuotaTable
 from tests.support.ledger_rows import JOURNAL, accepted_entry, journal_row
 
 START = datetime(2026, 3, 10, 12, 0, 30, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""What routing to cheaper tiers costs and does to quality, from shadow calls and outcomes."""

@@ -1,0 +1,1 @@
+"""What producers reach over HTTP: `spendstream web`, stateless, any number of processes."""
