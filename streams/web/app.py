@@ -36,7 +36,8 @@ _Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def web_app(routes: Sequence[Route], doorkeeper: Doorkeeper) -> web.Application:
     """Every route, `GET /` and `GET /v1/openapi.json`; to be served by `serving`."""
-    app = web.Application(middlewares=[_Turnstile().answering])
+    lasting = frozenset(route.path for route in routes if route.lasting)
+    app = web.Application(middlewares=[_Turnstile(lasting).answering])
     for route in (*routes, *_about(routes, doorkeeper)):
         app.router.add_route(route.method, route.path, _admitted(route, doorkeeper))
     return app
@@ -109,14 +110,20 @@ def _constant(body: object) -> Handler:
 
 
 class _Turnstile:
-    """Lets so many requests in at once, times them, and words what they could not be given."""
+    """Lets so many requests in at once, times them, and words what they could not be given.
 
-    def __init__(self) -> None:
+    Those of ``lasting`` paths are neither counted nor timed: they stay for hours.
+    """
+
+    def __init__(self, lasting: frozenset[str]) -> None:
+        self._lasting = lasting
         self._inside = 0
 
     @web.middleware
     async def answering(self, request: web.Request, handler: _Answering) -> web.StreamResponse:
         """The answer of a request, whatever comes of it."""
+        if request.path in self._lasting:
+            return await self._answer(request, handler)
         started = time.perf_counter()
         self._inside += 1
         try:

@@ -31,7 +31,7 @@ BEAT_SECONDS = 5.0
 STALL_SECONDS = 10.0
 """For a reader to take what was written, once the connection's buffers are full."""
 MAX_READERS = 128
-"""At once, of one process: half of the requests that it takes, so that events get in."""
+"""At once, of one process."""
 LINES = 200
 """Written at once: others have their turn between."""
 
@@ -59,7 +59,7 @@ class QuotaFeed:
 
     def route(self) -> Route:
         """The stream."""
-        return Route("GET", "/v1/quotas", self._stream, "quota")
+        return Route("GET", "/v1/quotas", self._stream, "quota", lasting=True)
 
     async def _stream(self, request: web.Request, _: Token) -> web.StreamResponse:
         if self._closed or not self.table.ready:

@@ -17,10 +17,11 @@ Handler = Callable[[web.Request, Token], Awaitable[web.StreamResponse]]
 @dataclass(frozen=True)
 class Route:
     """``scope`` None: needs no token. ``operation``: its OpenAPI operation object; empty: the route
-    is left out of the document."""
+    is left out of the document. ``lasting``: its answers go on until the reader leaves."""
 
     method: str
     path: str
     handler: Handler
     scope: Scope | None = None
     operation: Mapping[str, Any] = field(default_factory=dict)
+    lasting: bool = False

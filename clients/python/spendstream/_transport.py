@@ -44,11 +44,12 @@ def courier_maker(
     from spendstream._http_courier import HttpCourier
 
     base = http_base(url)
-    secret = _checked(token if token is not None else os.environ.get(TOKEN_VARIABLE, ""))
+    secret = checked_token(token if token is not None else os.environ.get(TOKEN_VARIABLE, ""))
     return lambda outbox: HttpCourier(base, secret, outbox, delivery_timeout)
 
 
-def _checked(token: str) -> str | None:
+def checked_token(token: str) -> str | None:
+    """The token without white space around it; None for none. Raises ValueError, not quoting it."""
     text = token.strip()
     # What is wrong with it is said without it.
     if not text.isascii() or not text.isprintable() or " " in text:

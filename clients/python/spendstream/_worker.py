@@ -27,7 +27,7 @@ _forsaken: list[asyncio.AbstractEventLoop] = []
 """Loops of the process that this one was forked from; closing one would change it there."""
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class WorkerLoop(asyncio.SelectorEventLoop):
     """Resolves names in its own thread.
 
     The default does so in an executor, which refuses work once the interpreter has begun to exit:
@@ -74,7 +74,7 @@ class Worker:
     def __init__(self, courier: Courier, outbox: Outbox) -> None:
         self._courier = courier
         self._outbox = outbox
-        self._loop = _Loop()
+        self._loop = WorkerLoop()
         self._delivery: asyncio.Task[None] | None = None
         self._stopping = self._warned = False
         self._thread = threading.Thread(target=self._run, name="spendstream", daemon=True)

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from spendstream._courier import FIRST_BACKOFF, MAX_BACKOFF
-from spendstream._worker import _Loop
+from spendstream._worker import WorkerLoop
 from spendstream.quota._records import Stamp
 from spendstream.quota._source import Away, Source
 from spendstream.quota._table import QuotaTable
@@ -34,7 +34,7 @@ class Follower:
             self.ready.set()
         self._source = source
         self._shown = shown
-        self._loop = _Loop()
+        self._loop = WorkerLoop()
         self._following: asyncio.Task[None] | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="spendstream-quotas", daemon=True)

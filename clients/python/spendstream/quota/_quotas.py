@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from spendstream._forks import watch
 from spendstream._security import Security
-from spendstream._transport import TOKEN_VARIABLE, _checked
+from spendstream._transport import TOKEN_VARIABLE, checked_token
 from spendstream._url import http_base, kafka_servers
 from spendstream.quota._decide import Decision, decide
 from spendstream.quota._follower import Follower
@@ -190,5 +190,5 @@ def _source(
     from spendstream.quota._http import HttpSource
 
     base = http_base(url)
-    secret = _checked(os.environ.get(TOKEN_VARIABLE, "") if token is None else token)
+    secret = checked_token(os.environ.get(TOKEN_VARIABLE, "") if token is None else token)
     return HttpSource(base, secret), base
