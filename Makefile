@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LITELLM       := .venv-litellm
+LITELLM_READY := $(LITELLM)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kafka check lint bench chaos docs lock picture clean
+.PHONY: help setup demo test test-kafka test-litellm check lint bench chaos docs lock picture clean
 
 help: ## list the tasks
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # The environment is made from the lock on first use, and again when the lock changes.
 $(READY): requirements.lock pyproject.toml clients/python/pyproject.toml
@@ -31,6 +33,18 @@ test: $(READY) ## everything: linters, types, all tests (minutes)
 
 test-kafka: $(READY) ## the end-to-end tests on Apache Kafka (Java 17 and Maven, or SPENDSTREAM_TEST_KAFKA)
 	$(BIN)/python -m pytest -m slow tests/e2e --broker kafka
+
+# LiteLLM's versions and the server's exclude each other: it has an environment of its own.
+$(LITELLM_READY): requirements-litellm.lock clients/python/pyproject.toml
+	test -x $(LITELLM)/bin/python || $(PYTHON) -m venv $(LITELLM)
+	$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-litellm.lock
+	$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
+	@touch $(LITELLM_READY)
+
+CALLS ?= 10000
+test-litellm: $(READY) $(LITELLM_READY) ## the callback and hook in a real LiteLLM proxy, in an environment of its own (minutes)
+	$(LITELLM)/bin/python -m mypy --config-file clients/python/tests_litellm/mypy.ini clients/python/spendstream/litellm
+	SPENDSTREAM_TEST_CALLS=$(CALLS) $(LITELLM)/bin/python -m pytest -c clients/python/tests_litellm/pytest.ini clients/python/tests_litellm
 
 check: $(READY) ## the quick part: linters, types, unit and property tests (< 60 s)
 	$(MAKE) --no-print-directory lint
@@ -55,8 +69,9 @@ docs: $(READY) ## write docs/metrics.md from streams/metrics.py
 picture: $(READY) ## draw docs/demo.svg, the picture in the README, from a real demo run
 	$(BIN)/spendstream demo --seconds 60 --picture docs/demo.svg
 
-lock: ## resolve requirements.lock anew (needs uv on the PATH)
+lock: ## resolve both lock files anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev --group build --output-file requirements.lock pyproject.toml clients/python/pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group clients/python/pyproject.toml:litellm --output-file requirements-litellm.lock clients/python/pyproject.toml
 
 clean: ## remove what the tasks made
-	rm -rf $(VENV) .spendstream .mypy_cache .ruff_cache .pytest_cache .cache build *.egg-info bench.json chaos.json
+	rm -rf $(VENV) $(LITELLM) .spendstream .mypy_cache .ruff_cache .pytest_cache .cache build *.egg-info bench.json chaos.json

@@ -22,7 +22,10 @@ STRONGEST = 3
 
 @click.group()
 def routing() -> None:
-    """Which tier of models a call goes to: docs/routing.md."""
+    """Which tier of models a call goes to: docs/routing.md. Example:
+
+    spendstream routing train labelled.jsonl --out model.json
+    """
 
 
 @routing.command()
