@@ -51,9 +51,12 @@ class Endpoint:
         self.arrived.append(time.monotonic())
         events = await request.json()
         self.sizes.append((len(events), request.content_length))
-        if len(events) > self.most_events or request.content_length > 1024 * 1024:
-            return status(413)(events)
-        answer = (self.answers.pop(0) if self.answers else self.always)(events)
+        if self.answers:
+            answer = self.answers.pop(0)(events)
+        elif len(events) > self.most_events or request.content_length > 1024 * 1024:
+            answer = status(413)(events)
+        else:
+            answer = self.always(events)
         if answer.status == 202:
             self.events += events
         return answer
