@@ -112,20 +112,6 @@ class OutcomeEvent(BaseModel):
         return Decimal(self.value)
 
 
-ATTRIBUTION = (
-    "department",
-    "team",
-    "project",
-    "use_case",
-    "application",
-    "environment",
-    "user",
-    "customer",
-    "workflow",
-)
-"""Fields that say whose outcome it is, named as in the usage event."""
-
-
 def checked_outcome(fields: object) -> OutcomeEvent:
     """The outcome made of these fields. Raises InvalidEvent with the first rule that is broken."""
     try:

@@ -40,6 +40,11 @@ MAX_TEXT = 1024
 MAX_LONG = 2**63 - 1
 MAX_ATTEMPT = 2**31 - 1
 VOID_PREFIX = "void:"
+ATTRIBUTION = (
+    *("team", "department", "project", "use_case", "application"),
+    *("environment", "user", "customer", "workflow"),
+)
+"""Fields that say whose a call is, and what for."""
 
 Kind = Literal["usage", "void"]
 ServiceTier = Literal["standard", "batch", "flex", "priority"]

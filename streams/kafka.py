@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -55,6 +56,20 @@ def consumer(
         max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
         isolation_level="read_committed",
     )
+
+
+async def stop_consumer(reader: AIOKafkaConsumer) -> None:
+    """End it and its connections, also while a broker is away.
+
+    aiokafka cancels its fetches; one that waits for a broker that is away takes `stop` with it,
+    which then looks as if we had been cancelled, and leaves the connections open.
+    """
+    stopping = asyncio.create_task(reader.stop())
+    await asyncio.wait({stopping})
+    if stopping.cancelled():
+        await reader._client.close()
+    else:
+        stopping.result()
 
 
 def producer(settings: Settings) -> AIOKafkaProducer:

@@ -24,7 +24,7 @@ from streams.budgets.budgets import Budgets
 from streams.budgets.counters import Counters, Member
 from streams.budgets.periods import Rolling
 from streams.budgets.spent import EXACT, Spent
-from streams.detectors.series import Key, Series, newest_minute
+from streams.detectors.series import Key, Series, Shadows, newest_minute
 from streams.guard.concern import Accepted, AsOf
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -175,7 +175,8 @@ class _Followed:
             member = key[: len(budget.each)]
             return member if inside and None not in member else None
 
-        series = partial(Series, named, counted, under=member_of, shadow_cost=counters.shadows)
+        shadows: Shadows = "all" if counters.shadows else "none"
+        series = partial(Series, named, counted, under=member_of, shadows=shadows)
         self.fine = series(FINE, FINE_KEPT)
         self.coarse = series(COARSE, COARSE_KEPT)
         self.changed: set[Key] = set()

@@ -33,7 +33,7 @@ class Access(Daily):
         """Every model that was forbidden to somebody."""
         decide = lru_cache(REMEMBERED)(self._forbidden)
         super().__init__(
-            Series(self._dimensions, ("calls", "cost"), DAY, DAYS, under=decide, shadow_cost=False)
+            Series(self._dimensions, ("calls", "cost"), DAY, DAYS, under=decide, shadows="none")
         )
 
     def new(self) -> Access:

@@ -59,14 +59,14 @@ class Bloat(Episodic):
             ("calls", "cost", "input_tokens", "output_tokens"),
             MINUTE,
             lookback + SLACK,
-            shadow_cost=False,
+            shadows="none",
         )
         self._hours = Series(
             self.dimensions,
             ("calls", "input_tokens", "output_tokens"),
             HOUR,
             self._baseline_hours + lookback // 60 + 3,
-            shadow_cost=False,
+            shadows="none",
         )
         super().__init__(self._minutes, self._hours)
 

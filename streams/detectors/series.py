@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import add, mul
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -41,14 +41,15 @@ _MEASURES = {
 }
 """The same for Polars and for ClickHouse."""
 _OWN = ~pl.col("is_shadow").fill_null(value=False)
+Shadows = Literal["cost", "all", "none"]
+"""What of a shadow call counts. It is nobody's call, but it is paid for: its cost alone."""
 
 
 class Series:
     """Counts ``measures`` (calls, cost, input_tokens, output_tokens) by ``dimensions``.
 
-    A void takes back what it voids. A shadow call is nobody's call: its calls and tokens do not
-    count. It is paid for: its cost does, unless ``shadow_cost`` is false. A cost that is not known
-    adds nothing. ``under`` says what a key is counted under, None for not at all.
+    A void takes back what it voids. A cost that is not known adds nothing. ``under`` says what a
+    key is counted under, None for not at all.
 
     Tokens are those of all buckets of their side. Slots are numbered from 1970, UTC.
     """
@@ -61,14 +62,14 @@ class Series:
         keep: int,
         *,
         under: Callable[[Key], Key | None] | None = None,
-        shadow_cost: bool = True,
+        shadows: Shadows = "cost",
     ) -> None:
         self.dimensions = tuple(dimensions)
         self.measures = tuple(measures)
         self._seconds = int(width.total_seconds())
         self._keep = keep
         self._under = under
-        self._shadow_cost = shadow_cost
+        self._shadows = shadows
         self._slots: dict[int, dict[Key, Sums]] = {}
         self._newest: int | None = None
         self._nothing: Sums = (0,) * len(self.measures)
@@ -89,14 +90,15 @@ class Series:
             return self._add(self._each_row(rows))
         slot = pl.col("minute").dt.epoch("s") // self._seconds
         self._advance(int(rows.select(slot.max()).item()))
-        costly = rows if self._shadow_cost else rows.filter(_OWN)
+        some = rows.filter(_OWN) if self._shadows == "none" else rows
+        called = pl.lit(True) if self._shadows == "all" else _OWN
         sums = [
             pl.col("cost").to_physical().sum()  # the integers that it is made of: pico-dollars
             if name == "cost"
-            else _MEASURES[name][0].filter(_OWN).sum().alias(name)
+            else _MEASURES[name][0].filter(called).sum().alias(name)
             for name in self.measures
         ]
-        grouped = costly.filter(slot > self._horizon).group_by(slot.alias("slot"), *self.dimensions)
+        grouped = some.filter(slot > self._horizon).group_by(slot.alias("slot"), *self.dimensions)
         return self._add(grouped.agg(sums).iter_rows())
 
     def _each_row(self, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
@@ -104,17 +106,18 @@ class Series:
         slots = [self.slot_of(minute) for minute in rows["minute"].to_list()]
         self._advance(max(slots))
         own = [not is_shadow for is_shadow in rows["is_shadow"].to_list()]
+        called = [True] * len(own) if self._shadows == "all" else own
         sums = [
             rows["cost"].to_list()
             if name == "cost"
-            else map(mul, few_rows.sums(rows, _COLUMNS[name]), own)
+            else map(mul, few_rows.sums(rows, _COLUMNS[name]), called)
             for name in self.measures
         ]
         keys = (rows[name].to_list() for name in self.dimensions)
         return (
             row
             for row, is_own in zip(zip(slots, *keys, *sums, strict=True), own, strict=True)
-            if row[0] > self._horizon and (is_own or self._shadow_cost)
+            if row[0] > self._horizon and (is_own or self._shadows != "none")
         )
 
     def load(self, clickhouse: ClickHouse, at: AsOf, newest: datetime | None) -> dict[Key, int]:
@@ -123,10 +126,9 @@ class Series:
             return {}
         self._advance(self.slot_of(newest))
         own = "NOT is_shadow"
+        called = "true" if self._shadows == "all" else own
         sums = [
-            ("sum(cost)" if self._shadow_cost else f"sumIf(cost, {own})")
-            if name == "cost"
-            else f"sumIf({_MEASURES[name][1]}, {own})"
+            "sum(cost)" if name == "cost" else f"sumIf({_MEASURES[name][1]}, {called})"
             for name in self.measures
         ]
         # Qualified and quoted: `user` is a function of ClickHouse too.
@@ -134,7 +136,7 @@ class Series:
         slot = f"intDiv(toUnixTimestamp(minute), {self._seconds})"
         rows = clickhouse.query(
             f"SELECT {', '.join([slot, *keys, *sums])} FROM spend WHERE {AsOf.SQL} "
-            f"{'' if self._shadow_cost else f'AND {own} '}"
+            f"{f'AND {own} ' if self._shadows == 'none' else ''}"
             "AND minute >= toDateTime({first:Int64}, 'UTC') "
             f"GROUP BY {', '.join([slot, *keys])}",
             {**at.parameters, "first": (self._horizon + 1) * self._seconds},

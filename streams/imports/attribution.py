@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.errors import UserError
+from schemas.usage import ATTRIBUTION
 from streams.file_model import known_or_nearest
 from streams.imports.source import Fields, Source
 from streams.imports.values import at_path, missing, text
-from streams.otel.names import ATTRIBUTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from schemas.journal import Range, SourcePartition, decode_entry
 from schemas.topics import JOURNAL
 from streams.health import beat
 from streams.journal.fence import Fence, Mark
-from streams.kafka import consumer, end_offsets
+from streams.kafka import consumer, end_offsets, stop_consumer
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class JournalTail:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             self._consumer = None
         self._verdicts.clear()
 

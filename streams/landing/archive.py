@@ -20,7 +20,7 @@ from schemas.wire import SchemaLookup
 from sinks.archive import Archive, Landed
 from streams.health import Status, done, working
 from streams.hints import commit_hint
-from streams.kafka import cluster_id
+from streams.kafka import cluster_id, stop_consumer
 from streams.lag import behind
 from streams.metering.collect import Collector, Limits
 from streams.metering.events import decoded_records
@@ -71,7 +71,7 @@ class ArchiveSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 consumer.subscribe([USAGE], listener=self)
                 await self._loop(turn, stop)
             finally:
-                await consumer.stop()
+                await stop_consumer(consumer)
                 connection.close()
 
     async def _loop(self, turn: Work, stop: asyncio.Event) -> None:

@@ -22,7 +22,7 @@ from streams.health import Status, done, working
 from streams.hints import commit_hint
 from streams.journal.fence import Fence, Mark
 from streams.journal.tail import JOURNAL_PARTITION, JournalTruncated
-from streams.kafka import cluster_id, consumer, end_offsets
+from streams.kafka import cluster_id, consumer, end_offsets, stop_consumer
 from streams.lag import behind
 from streams.metrics import FLUSH_LATENCY, RANGES_DROPPED
 from streams.settings import Settings
@@ -63,7 +63,7 @@ class LedgerSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 self._consumer.subscribe([JOURNAL], listener=self)
                 await self._loop(turn, stop)
             finally:
-                await self._consumer.stop()
+                await stop_consumer(self._consumer)
                 connection.close()
 
     async def _loop(self, turn: Work, stop: asyncio.Event) -> None:

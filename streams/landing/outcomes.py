@@ -20,7 +20,7 @@ from schemas.topics import OUTCOMES
 from sinks.outcomes import Outcomes, Read, Reported
 from streams.health import Status, working
 from streams.hints import commit_hint
-from streams.kafka import cluster_id
+from streams.kafka import cluster_id, stop_consumer
 from streams.settings import Settings
 from streams.stage import persist
 from streams.stores import clickhouse
@@ -59,7 +59,7 @@ class OutcomeSink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                 self._consumer.subscribe([OUTCOMES], listener=self)
                 await self._loop(turn, stop)
             finally:
-                await self._consumer.stop()
+                await stop_consumer(self._consumer)
                 connection.close()
 
     def status(self) -> Status:

@@ -26,7 +26,7 @@ from sinks.archive import Archive
 from sinks.ledger import Ledger
 from streams.health import Status, beat, working
 from streams.journal.tail import JournalTail
-from streams.kafka import cluster_id, committed, producer
+from streams.kafka import cluster_id, committed, producer, stop_consumer
 from streams.lag import behind
 from streams.metering.appender import Appender, Overtaken
 from streams.metering.batch import Metered, Span, meter_batch
@@ -94,7 +94,7 @@ class Meter(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
                 await self._drop(self._collecting)
                 await self._drop(self._appending)
                 await self._tail.stop()
-                await self._consumer.stop()
+                await stop_consumer(self._consumer)
                 await sender.stop()
 
     def _set_up(self, consumer: AIOKafkaConsumer, sender: AIOKafkaProducer) -> None:

@@ -142,19 +142,8 @@ SERVICE_TIERS = {
     "priority": "priority",
 }
 
-ATTRIBUTION = (
-    "team",
-    "department",
-    "project",
-    "use_case",
-    "application",
-    "environment",
-    "user",
-    "customer",
-    "workflow",
-)
-"""Fields that `spendstream.<field>` sets, and the metadata of the SDKs that let nobody set that."""
 METADATA = ("traceloop.association.properties", "ai.telemetry.metadata")
+"""What SDKs that let nobody set `spendstream.<field>` put in front of metadata of their own."""
 
 FALLBACKS: dict[str, tuple[str, ...]] = {
     "team": ("team",),

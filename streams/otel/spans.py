@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from schemas.errors import InvalidEvent, Refusal
+from schemas.usage import ATTRIBUTION
 from streams.otel import names
 from streams.otel.attributes import Attributes
 from streams.otel.calls import Call, Role, innermost, role
@@ -139,7 +140,7 @@ def attribution(attributes: Attributes, resource: Attributes) -> dict[str, str |
     ``spendstream.<field>``, then the SDK's metadata of that name, then the conventions' attribute.
     """
     found: dict[str, str | None] = {}
-    for field in names.ATTRIBUTION:
+    for field in ATTRIBUTION:
         own = f"spendstream.{field}"
         metadata = (f"{prefix}.{field}" for prefix in names.METADATA)
         value = attributes.text(own, *metadata, *names.FALLBACKS.get(field, ())) or resource.text(

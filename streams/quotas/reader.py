@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.quotas import Heartbeat
 from schemas.topics import QUOTAS
 from streams.health import heartbeat, resuming
-from streams.kafka import consumer, end_offsets
+from streams.kafka import consumer, end_offsets, stop_consumer
 from streams.metrics import QUOTA_LATENCY
 from streams.quotas.table import QuotaTable
 from streams.settings import Settings
@@ -54,7 +54,7 @@ async def _read(settings: Settings, table: QuotaTable, turn: Work, stop: asyncio
                 )
             await _take(reader, table)
     finally:
-        await _stop(reader)
+        await stop_consumer(reader)
 
 
 async def _take(reader: AIOKafkaConsumer, table: QuotaTable) -> None:
@@ -64,14 +64,3 @@ async def _take(reader: AIOKafkaConsumer, table: QuotaTable) -> None:
             if table.ready and new is not None and not isinstance(new, Heartbeat):
                 age = datetime.now(UTC) - new.as_of.at
                 QUOTA_LATENCY.observe(max(0.0, age.total_seconds()))
-
-
-async def _stop(reader: AIOKafkaConsumer) -> None:
-    """aiokafka cancels its fetches; one that waits for a broker that is away takes `stop` with it,
-    which then looks as if we had been cancelled, and leaves the connections open."""
-    stopping = asyncio.create_task(reader.stop())
-    await asyncio.wait({stopping})
-    if stopping.cancelled():
-        await reader._client.close()
-    else:
-        stopping.result()

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.topics import USAGE
-from streams.kafka import consumer, end_offsets, partitions_of
+from streams.kafka import consumer, end_offsets, partitions_of, stop_consumer
 from streams.reconciliation.ranges import RangeDifference
 from streams.settings import Settings
 from streams.usage_consumer import Record
@@ -35,12 +35,12 @@ class UsageLog:
                 self._ends = await end_offsets(self._consumer, self._tps)
                 self._consumer.pause(*self._tps)
         except BaseException:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def records(self, covered: RangeDifference) -> list[Record] | None:
         """The range's records; None where the log does not have all of it (any more)."""

@@ -17,7 +17,7 @@ from streams.settings import PREFIX
 from streams.web.doorkeeper import Doorkeeper
 from streams.web.openapi import document
 from streams.web.refused import RequestRefused, busy
-from streams.web.route import Handler, Route
+from streams.web.route import Handler, Route, as_json
 from streams.web.tokens import ANYBODY, Token
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,7 @@ _Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def web_app(routes: Sequence[Route], doorkeeper: Doorkeeper) -> web.Application:
     """Every route, `GET /` and `GET /v1/openapi.json`; to be served by `serving`."""
-    lasting = frozenset(route.path for route in routes if route.lasting)
-    app = web.Application(middlewares=[_Turnstile(lasting).answering])
+    app = web.Application(middlewares=[_Turnstile(routes).answering])
     for route in (*routes, *_about(routes, doorkeeper)):
         app.router.add_route(route.method, route.path, _admitted(route, doorkeeper))
     return app
@@ -112,11 +111,12 @@ def _constant(body: object) -> Handler:
 class _Turnstile:
     """Lets so many requests in at once, times them, and words what they could not be given.
 
-    Those of ``lasting`` paths are neither counted nor timed: they stay for hours.
+    Those of ``lasting`` routes are neither counted nor timed: they stay for hours.
     """
 
-    def __init__(self, lasting: frozenset[str]) -> None:
-        self._lasting = lasting
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._lasting = frozenset(route.path for route in routes if route.lasting)
+        self._worded = {route.path: route.worded for route in routes}
         self._inside = 0
 
     @web.middleware
@@ -138,8 +138,7 @@ class _Turnstile:
             self._check()
             return await handler(request)
         except RequestRefused as refused:
-            body = refused.as_json()
-            return web.json_response(body, status=refused.status, headers=refused.headers)
+            return self._worded.get(request.path, as_json)(request, refused)
         except web.HTTPException as other:
             return _plain(request, other)
         except Exception:

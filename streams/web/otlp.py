@@ -47,9 +47,10 @@ def otlp_routes(ingest: Ingest) -> list[Route]:
     """Both signals. A metric other than token usage, and a span of no model call, is ignored."""
     traces = _handler(ingest, ExportTraceServiceRequest, map_spans, otlp.traces_answer)
     metrics = _handler(ingest, ExportMetricsServiceRequest, map_metrics, otlp.metrics_answer)
+    of_traces, of_metrics = _operation("traces", "spans"), _operation("metrics", "data points")
     return [
-        Route("POST", "/v1/traces", traces, "traces", _operation("traces", "spans")),
-        Route("POST", "/v1/metrics", metrics, "metrics", _operation("metrics", "data points")),
+        Route("POST", "/v1/traces", traces, "traces", of_traces, worded=_as_status),
+        Route("POST", "/v1/metrics", metrics, "metrics", of_metrics, worded=_as_status),
     ]
 
 
@@ -71,16 +72,14 @@ def _handler(
             return await asyncio.to_thread(lambda: mapped(otlp.read(kind, body, encoding)))
 
     async def handle(request: web.Request, token: Token) -> web.Response:
-        encoding = request.content_type if "Content-Type" in request.headers else ""
+        encoding = _encoding(request)
+        if encoding not in otlp.ENCODINGS:
+            raise _unsupported(encoding)
         try:
-            if encoding not in otlp.ENCODINGS:
-                raise _unsupported(encoding)
             found = await usages(request, encoding)
-            results = await _ingested(ingest, found, token)
         except otlp.Unreadable as error:
-            return _failed(RequestRefused(400, "unreadable_body", str(error)), encoding)
-        except RequestRefused as refused:
-            return _failed(refused, encoding)
+            raise RequestRefused(400, "unreadable_body", str(error)) from None
+        results = await _ingested(ingest, found, token)
         rejected, why = _rejected(found, results)
         if rejected and time.monotonic() - said.get(token.name, -SAY_SECONDS) >= SAY_SECONDS:
             said[token.name] = time.monotonic()
@@ -124,9 +123,15 @@ def _unsupported(encoding: str) -> RequestRefused:
     )
 
 
-def _failed(refused: RequestRefused, encoding: str) -> web.Response:
+def _encoding(request: web.Request) -> str:
+    """What the body is said to be; empty where it is not said."""
+    return request.content_type if "Content-Type" in request.headers else ""
+
+
+def _as_status(request: web.Request, refused: RequestRefused) -> web.Response:
     """A `google.rpc.Status`, in JSON for whoever sends neither encoding."""
-    encoding = encoding if encoding in otlp.ENCODINGS else otlp.JSON
+    said = _encoding(request)
+    encoding = said if said in otlp.ENCODINGS else otlp.JSON
     code = RPC_CODES.get(refused.status, UNKNOWN)
     return web.Response(
         body=otlp.failure(code, refused.as_json()["error"], encoding),
@@ -140,12 +145,7 @@ def _operation(signal: str, items: str) -> Mapping[str, Any]:
     anything = {"schema": {"type": "object"}}
     binary = {"schema": {"type": "string", "format": "binary"}}
     content = {otlp.JSON: anything, otlp.PROTOBUF: binary}
-    refusals = {
-        status: {**refusal, "content": content}
-        if status not in ("401", "403")  # answered by the doorkeeper, in its own form
-        else refusal
-        for status, refusal in REFUSALS.items()
-    }
+    refusals = {status: {**refusal, "content": content} for status, refusal in REFUSALS.items()}
     return {
         "operationId": f"post{signal.capitalize()}",
         "summary": f"OTLP {signal}",

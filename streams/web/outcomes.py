@@ -10,13 +10,13 @@ from aiohttp import web
 
 from schemas.errors import InvalidEvent
 from schemas.outcome import (
-    ATTRIBUTION,
     OutcomeEvent,
     checked_outcome,
     encode_outcome,
     not_of_the_future,
 )
 from schemas.topics import OUTCOMES
+from schemas.usage import ATTRIBUTION
 from schemas.wire import json_document
 from streams.web.body import MAX_EVENTS, read_body
 from streams.web.events import JSON, answer

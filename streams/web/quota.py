@@ -47,7 +47,7 @@ def not_read() -> RequestRefused:
     )
 
 
-_ERRORS: Mapping[str, Any] = {
+ERRORS: Mapping[str, Any] = {
     "400": answered("The question names no such attribute, or one twice.", Error),
     "401": answered("No token, or one that is not known.", Error, WWW_Authenticate="Bearer"),
     "403": answered("The token lacks the scope quota.", Error, WWW_Authenticate="The scope"),
@@ -79,6 +79,6 @@ _OPERATION: Mapping[str, Any] = {
                 }
             },
         },
-        **_ERRORS,
+        **ERRORS,
     },
 }

@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 from aiohttp import web
 
 from streams.quotas.reader import read_quotas
 from streams.quotas.table import QuotaTable
 from streams.settings import Settings
-from streams.web.quota import not_read
+from streams.web.quota import ERRORS, not_read
 from streams.web.refused import busy
 from streams.web.route import Route
 from streams.web.tokens import Token
@@ -34,6 +35,17 @@ MAX_READERS = 128
 """At once, of one process."""
 LINES = 200
 """Written at once: others have their turn between."""
+_OPERATION: Mapping[str, Any] = {
+    "operationId": "followQuotas",
+    "summary": "The topic llm.quotas as lines of JSON, without an end",
+    "responses": {
+        "200": {
+            "description": "Every record, `ready`, then each change, and a heartbeat between.",
+            "content": {"application/x-ndjson": {"schema": {"type": "object"}}},
+        },
+        **{status: error for status, error in ERRORS.items() if status != "400"},
+    },
+}
 
 
 class QuotaFeed:
@@ -59,7 +71,7 @@ class QuotaFeed:
 
     def route(self) -> Route:
         """The stream."""
-        return Route("GET", "/v1/quotas", self._stream, "quota", lasting=True)
+        return Route("GET", "/v1/quotas", self._stream, "quota", _OPERATION, lasting=True)
 
     async def _stream(self, request: web.Request, _: Token) -> web.StreamResponse:
         if self._closed or not self.table.ready:

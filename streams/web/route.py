@@ -8,16 +8,26 @@ from typing import Any
 
 from aiohttp import web
 
+from streams.web.refused import RequestRefused
 from streams.web.tokens import Scope, Token
 
 Handler = Callable[[web.Request, Token], Awaitable[web.StreamResponse]]
 """Answers a request of whoever the token belongs to. May raise `RequestRefused`."""
 
+Wording = Callable[[web.Request, RequestRefused], web.Response]
+"""The answer of a request that is refused, at the door or behind it."""
+
+
+def as_json(_: web.Request, refused: RequestRefused) -> web.Response:
+    """`{"error": …, "code": …}`."""
+    return web.json_response(refused.as_json(), status=refused.status, headers=refused.headers)
+
 
 @dataclass(frozen=True)
 class Route:
     """``scope`` None: needs no token. ``operation``: its OpenAPI operation object; empty: the route
-    is left out of the document. ``lasting``: its answers go on until the reader leaves."""
+    is left out of the document. ``lasting``: its answers go on until the reader leaves.
+    ``worded``: how a request that is refused is told."""
 
     method: str
     path: str
@@ -25,3 +35,4 @@ class Route:
     scope: Scope | None = None
     operation: Mapping[str, Any] = field(default_factory=dict)
     lasting: bool = False
+    worded: Wording = as_json

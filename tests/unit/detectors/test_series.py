@@ -46,15 +46,17 @@ def test_a_void_takes_back_what_it_voids():
     assert counted.total(("search",), at, at) == (0, 0, 0)
 
 
-def test_a_shadow_call_costs_but_is_nobodys_call():
+def test_a_shadow_call_costs_but_is_nobodys_call_unless_all_of_it_is_to_count():
     rows = entry(row(0, 1, input_tokens=5), row(0, 1, input_tokens=5, is_shadow=True)).rows
     measures = ("calls", "cost", "input_tokens")
-    paid, ignored = series(measures=measures), series(measures=measures, shadow_cost=False)
-    for counted in (paid, ignored):
+    paid, ignored = series(measures=measures), series(measures=measures, shadows="none")
+    whole = series(measures=measures, shadows="all")
+    for counted in (paid, ignored, whole):
         counted.add_rows(rows)
     at = paid.slot_of(minute(0))
     assert paid.total(("search",), at, at) == (1, 200 * CENT, 5)
     assert ignored.total(("search",), at, at) == (1, 100 * CENT, 5)
+    assert whole.total(("search",), at, at) == (2, 200 * CENT, 10)
 
 
 def test_a_row_tells_which_keys_changed_and_since_when():

@@ -13,7 +13,7 @@ import pytest
 from streams.budgets.book import BudgetBook
 from streams.budgets.budgets import Budgets
 from streams.detectors.attempts import Tally, attempts_of
-from streams.detectors.series import MINUTE, Series
+from streams.detectors.series import MINUTE, Series, Shadows
 from streams.guard import few_rows
 from streams.guard.concern import Accepted
 from tests.support.ledger_rows import NOON, accepted_entry, journal_row
@@ -80,11 +80,11 @@ def test_of_budgets(same: Same):
     same(figures)
 
 
-@pytest.mark.parametrize("shadow_cost", [True, False])
-def test_of_series(same: Same, shadow_cost: bool):
+@pytest.mark.parametrize("shadows", ["cost", "all", "none"])
+def test_of_series(same: Same, shadows: Shadows):
     def figures(entry: Accepted) -> Any:
         measures = ("calls", "cost", "input_tokens", "output_tokens")
-        series = Series(("team", "user"), measures, MINUTE, 60, shadow_cost=shadow_cost)
+        series = Series(("team", "user"), measures, MINUTE, 60, shadows=shadows)
         return series.add_rows(entry.rows), series.counters()
 
     same(figures)

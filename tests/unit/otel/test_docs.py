@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from schemas.usage import ATTRIBUTION
 from streams.otel import calls, metrics, names
 
 PAGE = (Path(__file__).parents[3] / "docs" / "opentelemetry.md").read_text("utf-8")
@@ -49,7 +50,7 @@ def test_the_attributes_of_fields_are_listed_in_the_order_in_which_they_are_aske
         own = f"spendstream.{field}"
         asked = [*names.FALLBACKS.get(field, ()), own, *names.RESOURCE_FALLBACKS.get(field, ())]
         assert row("Fields", f"`{field}`") == [own, *asked]
-    for field in names.ATTRIBUTION:
+    for field in ATTRIBUTION:
         assert f"`{field}`" in SECTIONS["Fields"]
 
 

@@ -186,5 +186,7 @@ async def test_while_too_much_is_under_way_it_is_to_be_sent_again(server):
 
 
 async def test_without_a_token_nothing_is_taken(server):
-    response, _ = await server.post("/v1/traces", b"", Authorization="Bearer other")
+    response, answer = await server.post("/v1/traces", b"", Authorization="Bearer other")
     assert response.status == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert Status.FromString(answer).code == 16

@@ -131,6 +131,12 @@ def _is_calls(value: object) -> bool:
     return 0 < value < _MOST_CALLS and value == int(value)
 
 
+def _code(said: Any) -> str | None:
+    """A text that is a code: xAI has sentences in its place."""
+    code = text(said)
+    return None if code is None or len(code.split()) > 1 else code
+
+
 def _outcome(body: Mapping[str, Any]) -> dict[str, str | None]:
     """``status`` and ``error_code`` where the body says how the call ended."""
     error = body.get("error")
@@ -146,5 +152,5 @@ def _outcome(body: Mapping[str, Any]) -> dict[str, str | None]:
     limited = any(word in code.lower() for code in codes for word in _RATE_LIMITED)
     return {
         "status": "rate_limited" if limited else "error",
-        "error_code": codes[0] if codes else text(error),
+        "error_code": codes[0] if codes else _code(error) or _code(body.get("code")),
     }

@@ -230,3 +230,11 @@ def test_a_model_that_no_event_can_carry_is_taken_from_the_request(model):
     fields = read_usage("openai", {"model": model, "usage": CHAT}, {"model": "gpt-5"})
     assert fields["model"] == "gpt-5"
     assert "requested_model" not in fields
+
+
+def test_a_sentence_in_the_place_of_an_error_is_no_code():
+    said = "The model grok-9 does not exist or your team has no access to it."
+    failed = read_usage("x_ai", {"code": "not-found", "error": said})
+    assert (failed["status"], failed["error_code"]) == ("error", "not-found")
+    assert read_usage("x_ai", {"error": said}).get("error_code") is None
+    assert read_usage("mistral", {"error": "overloaded"})["error_code"] == "overloaded"
