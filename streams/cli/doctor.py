@@ -144,12 +144,12 @@ async def _stage_findings(settings: Settings) -> list[Finding]:
         return [Finding("bad", "broker", str(error))]
     except ClickHouseError:
         return found
-    for what, behind in (
-        ("meter", f"{left.unmetered:,} events not in the ledger yet"),
-        ("archive", f"{left.unarchived:,} events not in the archive yet"),
+    for what, count, behind in (
+        ("meter", left.unmetered, "events not in the ledger yet"),
+        ("archive", left.unarchived, "events not in the archive yet"),
+        ("outcomes", left.unlanded_outcomes, "outcomes not in ClickHouse yet"),
     ):
-        count = left.unmetered if what == "meter" else left.unarchived
-        found.append(Finding("notice" if count else "ok", what, behind))
+        found.append(Finding("notice" if count else "ok", what, f"{count:,} {behind}"))
     found.append(_guard(settings, await guard_state(settings)))
     return found
 

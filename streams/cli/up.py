@@ -167,6 +167,7 @@ async def _drain(console: Console, stack: Stack) -> None:
         return
     if not left.empty:
         console.print(
-            f"[yellow]{left.unmetered} events are not in the ledger and {left.unarchived} not in "
-            "the archive; they are lost with the broker[/]"
+            f"[yellow]{left.unmetered} events are not in the ledger, {left.unarchived} not in the "
+            f"archive, and {left.unlanded_outcomes} outcomes not in ClickHouse; they are lost with "
+            "the broker[/]"
         )

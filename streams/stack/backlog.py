@@ -3,66 +3,93 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from schemas.topics import JOURNAL, USAGE
+from schemas.topics import JOURNAL, OUTCOMES, USAGE
 from sinks.archive import Archive
 from sinks.clickhouse import ClickHouse, ClickHouseError
 from sinks.ledger import Ledger
-from streams.kafka import cluster_id, consumer, end_offsets, partitions_of
+from sinks.outcomes import Outcomes
+from streams.kafka import cluster_id, consumer, end_offsets, partitions_of, stop_consumer
 from streams.settings import Settings
 from streams.stores import clickhouse_reader
+
+Bounds = Mapping[int, tuple[int, int]]
+"""Per partition, the first offset that is kept and the one that comes next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Events not yet in the ledger, not yet in the archive, and entries not yet guarded."""
+    """Events not yet in the ledger, not yet in the archive, entries not yet guarded, and outcomes
+    not yet landed."""
 
     unmetered: int
     unarchived: int
     unguarded: int
+    unlanded_outcomes: int
 
     @property
     def empty(self) -> bool:
         """True where everything published is everywhere."""
-        return not (self.unmetered or self.unarchived or self.unguarded)
+        events = self.unmetered or self.unarchived or self.unguarded
+        return not (events or self.unlanded_outcomes)
 
 
 async def backlog(settings: Settings) -> Backlog:
     """Measure it. Raises KafkaError or ClickHouseError where one of them is not there."""
     cluster = await cluster_id(settings)
-    source = f"{cluster}/{USAGE}"
     reader = consumer(settings)
     await reader.start()
     try:
-        partitions = await partitions_of(reader, USAGE)
-        reader.assign(partitions)
-        ends = await end_offsets(reader, partitions)
-        beginnings = await reader.beginning_offsets(partitions)
+        bounds = {topic: await _bounds(reader, topic) for topic in (USAGE, OUTCOMES)}
     finally:
-        await reader.stop()
+        await stop_consumer(reader)
     connection = clickhouse_reader(settings)
     try:
-        ledger, archived = await asyncio.to_thread(_progress, connection, cluster, source)
+        ledger, archived, landed = await asyncio.to_thread(_progress, connection, cluster)
     finally:
         connection.close()
     guarded = await guard_state(settings)
     position = int(guarded["position"]) if guarded else -1
+    source = f"{cluster}/{USAGE}"
     metered = {key.partition: n for key, (n, _) in ledger.marks.items() if key.source == source}
     return Backlog(
-        sum(end - metered.get(tp.partition, beginnings[tp]) for tp, end in ends.items()),
-        sum(end - archived.get(tp.partition, beginnings[tp]) for tp, end in ends.items()),
+        _behind(bounds[USAGE], metered),
+        _behind(bounds[USAGE], archived),
         max(0, ledger.position - position),
+        _behind(bounds[OUTCOMES], landed),
     )
 
 
-def _progress(connection: ClickHouse, cluster: str, source: str) -> tuple[Any, dict[int, int]]:
-    ledger = Ledger(connection, f"{cluster}/{JOURNAL}").progress()
-    return ledger, Archive(connection, source).next_offsets()
+async def _bounds(reader: AIOKafkaConsumer, topic: str) -> Bounds:
+    partitions = await partitions_of(reader, topic)
+    if not partitions:
+        return {}
+    reader.assign(partitions)
+    ends = await end_offsets(reader, partitions)
+    beginnings = await reader.beginning_offsets(partitions)
+    return {tp.partition: (beginnings[tp], ends[tp]) for tp in partitions}
+
+
+def _behind(bounds: Bounds, following: Mapping[int, int]) -> int:
+    """Records from where a stage goes on to the ends; what it never began it begins at first."""
+    return sum(end - following.get(number, first) for number, (first, end) in bounds.items())
+
+
+def _progress(
+    connection: ClickHouse, cluster: str
+) -> tuple[Any, Mapping[int, int], Mapping[int, int]]:
+    return (
+        Ledger(connection, f"{cluster}/{JOURNAL}").progress(),
+        Archive(connection, f"{cluster}/{USAGE}").next_offsets(),
+        Outcomes(connection, f"{cluster}/{OUTCOMES}").next_offsets(),
+    )
 
 
 async def guard_state(settings: Settings) -> dict[str, Any] | None:

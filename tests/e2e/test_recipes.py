@@ -141,7 +141,11 @@ def test_a_recipe_of_the_page_is_one_event_with_its_tokens(
     wait_until("its price", lambda: stack.query(f"{priced}{row[4]}") == [(1,)])
 
 
-def test_the_outcome_of_the_page_is_in_sql(stack: RunningStack, provider: str):
+def test_the_outcome_of_the_page_is_in_sql_though_the_stack_ends_at_once(
+    stack: RunningStack, provider: str
+):
     assert '"accepted": 1' in run(stack, provider, "What became of it")
+    stack.stop()
+    stack.start()
     query = "SELECT outcome_id, name, toString(value) FROM outcomes WHERE outcome_id = 'judge-1'"
     wait_until("the outcome", lambda: stack.query(query) == [("judge-1", "quality", "0.87")])
