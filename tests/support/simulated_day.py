@@ -236,9 +236,11 @@ class SimulatedDay:
         """All that is not an outage, a bloated context or a mistake."""
         for minute in range(10, 16):
             yield from self._storm(today, self.at(10, minute))
-            for second in range(0, 60, 4):
-                at = self.at(10, minute) + timedelta(seconds=second)
-                yield today.call(COPY_DESK, at, prompt_hash=LOOP_PROMPT)
+        # No longer than a window: who looks once a second for who repeats prompts may see any part
+        # of a day that passes in a minute, and must not see two parts of one loop far apart.
+        for second in range(0, 120, 2):
+            at = self.at(*LOOP_ENDS) - timedelta(seconds=120 - second)
+            yield today.call(COPY_DESK, at, prompt_hash=LOOP_PROMPT)
         tiny = CHEAP | {"input_tokens": 300}
         for second in range(0, 2400):
             at = self.at(11, 5) + timedelta(seconds=second)
