@@ -61,8 +61,8 @@ _OPERATION: Mapping[str, Any] = {
         {
             "name": dimension,
             "in": "query",
-            # In characters; what is counted is bytes.
-            "schema": {"type": "string", "pattern": r"\S", "maxLength": MAX_TEXT // 4},
+            "description": f"At most {MAX_TEXT} bytes of UTF-8.",
+            "schema": {"type": "string", "pattern": r"\S", "maxLength": MAX_TEXT},
         }
         for dimension in DIMENSIONS
     ],

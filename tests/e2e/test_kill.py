@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from schemas.topics import USAGE
 from streams.cli.reconcile import reconciliation
+from streams.kafka import consumer, partitions_of, stop_consumer
 from streams.traffic.roster import load_roster
 from streams.traffic.traces import read_trace
 from tests.support.running_stack import RunningStack
@@ -22,7 +25,8 @@ FORMAT = "azure-trace"
 ROWS = 4_000
 TRACE_SECONDS = 200
 SPEED = 40
-"""The trace lasts five seconds: longer than it takes to see its beginning, shorter than a test."""
+"""The trace lasts five seconds: longer than its beginning takes to be seen in the topic."""
+PUBLISH_SECONDS = 30
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
@@ -44,6 +48,21 @@ def in_archive(stack: RunningStack) -> int:
     return int(stack.query("SELECT uniqExact(event_id) FROM usage_events")[0][0])
 
 
+async def until_published(stack: RunningStack, events: int) -> None:
+    """Until the usage topic holds so many."""
+    reader = consumer(stack.settings)
+    await reader.start()
+    try:
+        reader.assign(await partitions_of(reader, USAGE))
+        await reader.seek_to_beginning()
+        seen = 0
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            while seen < events:
+                seen += sum(map(len, (await reader.getmany(timeout_ms=50)).values()))
+    finally:
+        await stop_consumer(reader)
+
+
 @pytest.fixture(scope="module")
 def sent() -> list[Totals]:
     """Totals of every trace that this module's stack has been sent."""
@@ -61,9 +80,10 @@ def test_stages_that_are_killed_in_the_middle_change_no_figure(stack, stages, tu
 
     with stack.begin("replay", str(file), "--format", FORMAT, "--speed", str(SPEED)) as replay:
         try:
-            wait_until("the first tenth", lambda: in_ledger(stack) >= before + ROWS / 10)
-            # However slow the machine is, the replay is not over before the kill.
+            # However slow the stages are, the replay is not over before the kill.
+            asyncio.run(until_published(stack, before + ROWS // 10))
             replay.send_signal(signal.SIGSTOP)
+            wait_until("the first tenth", lambda: in_ledger(stack) >= before + ROWS / 10)
             wait_until("the first tenth", lambda: in_archive(stack) >= before + ROWS / 10)
             assert in_ledger(stack) < before + ROWS
             assert in_archive(stack) < before + ROWS

@@ -106,6 +106,8 @@ def fill(connection: ClickHouse) -> None:
         event(1, attempt=2, status="timeout", error_code="deadline"),
         event(2, model="no-such-model", team="support"),
         event(3, usage_source="missing", **dict.fromkeys(TOKENS)),
+        event(4, served_from_cache=True),
+        event(5, served_from_cache=True, prompt_hash="another"),
     ]
     records = [Record(0, offset, value) for offset, value in enumerate(values)]
     book = PriceBook.load()
@@ -186,3 +188,11 @@ def test_a_section_names_every_column_in_its_table(clickhouse, title):
     ]
     columns = [name for name, *_ in clickhouse.query(f"DESCRIBE TABLE {title}")]
     assert sorted(documented) == sorted(columns)
+
+
+def test_a_cache_hit_saves_what_the_newest_call_with_its_prompt_was_billed(clickhouse):
+    rows = clickhouse.query(
+        "SELECT event_id, paid_event_id, saved = (SELECT cost FROM usage WHERE event_id = 'e0') "
+        "FROM cache_savings ORDER BY event_id"
+    )
+    assert rows == [("e4", "e0", True), ("e5", None, None)]

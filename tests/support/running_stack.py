@@ -25,8 +25,8 @@ STAGES: Mapping[str, Sequence[str]] = {
     "web": ("web",),
 }
 UP_SECONDS = 60.0
-COMMAND_SECONDS = 110.0
-"""Less than pytest's own limit, so that a command that hangs is named."""
+COMMAND_SECONDS = 55.0
+"""With `UP_SECONDS` less than pytest's own limit, so that a command that hangs is named."""
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -105,7 +105,7 @@ class RunningStack:
         family = descendants(process.pid)
         process.send_signal(signal.SIGINT)
         try:
-            code = process.wait(COMMAND_SECONDS / 2)
+            code = process.wait(COMMAND_SECONDS)
         finally:
             process.kill()
         assert code == 0, f"up ended with {code}:\n{self.words()}"

@@ -13,7 +13,10 @@ from world import World
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """The tiers file has the module's section ``ROUTING``, where there is one."""
     assert SPENDSTREAM.exists(), f"{SPENDSTREAM} is not there: make setup"
     folder = tmp_path_factory.mktemp("litellm")
     shutil.copytree(HERE / "proxy", folder, dirs_exist_ok=True)
@@ -22,6 +25,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     config = folder / "config.yaml"
     text = config.read_text().replace("{upstream}", f"http://127.0.0.1:{upstream.port}")
     config.write_text(text)
+    with (folder / "tiers.yaml").open("a") as tiers:
+        tiers.write(getattr(request.module, "ROUTING", ""))
     stack = Stack(folder, folder / "budgets.yaml", folder / "prices.yaml")
     try:
         proxy = Proxy(

@@ -125,10 +125,15 @@ async def test_identical_requests_in_flight_are_one_call_and_the_others_cache_hi
     wait_until("nine cache hits", lambda: world.stack.sql(hit)[0]["n"] == 9, 30)
     (row,) = world.stack.sql(hit)
     (paid,) = world.stack.sql(
-        "SELECT input_tokens FROM usage WHERE team = 'twins' AND request_id = 'chatcmpl-7-1'"
+        "SELECT input_tokens, toString(cost) AS usd FROM usage "
+        "WHERE team = 'twins' AND request_id = 'chatcmpl-7-1' AND NOT served_from_cache"
     )
     assert Decimal(row["usd"]) == 0
     assert row["input"] == 9 * paid["input_tokens"]
+    (saved,) = world.stack.sql(
+        "SELECT toString(sum(saved)) AS usd FROM cache_savings WHERE team = 'twins'"
+    )
+    assert Decimal(saved["usd"]) == 9 * Decimal(paid["usd"]) > 0
 
 
 async def first_line(session: aiohttp.ClientSession, plan: str, world: World) -> bytes:

@@ -136,6 +136,7 @@ def _common(
         prompt_hash=_hash(prompt),
         routing_tier=ticket.tier,
         routing_reason=clean(ticket.reason),
+        shadow_of=ticket.shadow_of,
         tags=_tags(told, metadata),
     )
     fields.update(attribution.of(metadata))  # type: ignore[typeddict-item]  # text fields only

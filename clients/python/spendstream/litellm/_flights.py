@@ -69,6 +69,11 @@ class Flights:
             flight.over.set_result(answered)
 
 
+def parameters(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a request is for a model, and not for the proxy."""
+    return {name: value for name, value in data.items() if name not in _NO_PARAMETERS}
+
+
 def flight_key(data: Mapping[str, Any], who: str | None, *, cached: bool) -> str | None:
     """What makes two requests identical: prompt, model, every parameter, and the team.
 
@@ -81,9 +86,8 @@ def flight_key(data: Mapping[str, Any], who: str | None, *, cached: bool) -> str
         return None
     if not cached and not options.get("use-cache"):
         return None
-    asked = {name: value for name, value in data.items() if name not in _NO_PARAMETERS}
     try:
-        canonical = json.dumps([who, asked], sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps([who, parameters(data)], sort_keys=True, separators=(",", ":"))
     except (TypeError, ValueError):
         return None
     return hashlib.sha256(canonical.encode()).hexdigest()

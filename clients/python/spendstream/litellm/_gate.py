@@ -12,6 +12,7 @@ from typing import Any
 
 from spendstream.litellm._tiers import TierChoice
 from spendstream.quota import Decision
+from spendstream.routing import Choice
 
 _log = logging.getLogger("spendstream")
 
@@ -53,12 +54,14 @@ class Deployed:
 class Verdict:
     """What becomes of a call that may be made. ``group``: ask this model group instead.
 
-    ``reason``: why it is degraded, or that nobody knows what is left of its budgets.
+    ``reason``: why it is degraded, or that nobody knows what is left of its budgets. ``choice``:
+    the router's, where it is what becomes of the call.
     """
 
     group: str | None = None
     tier: str | None = None
     reason: str | None = None
+    choice: Choice | None = None
 
 
 _AS_ASKED = Verdict()
@@ -111,7 +114,7 @@ class Gate:
                 )
                 verdict = Verdict(reason=f"{decision.why} No tiers file: the call is left as it is")
             return verdict
-        tier, chosen, reason = self._tiers.choose(
+        tier, chosen, reason, choice = self._tiers.choose(
             request, who, group, decision.degrade_to, deployed.provider if deployed else None
         )
         if decision.degrade_to is not None or not decision.known:
@@ -119,7 +122,7 @@ class Gate:
         if chosen != group and self._deployed(chosen) is None:
             self._warn(f"the tiers file names {chosen!r}, which is no model group of the proxy")
             return Verdict(None, None, f"{reason} No such model group: the call is left as it is")
-        return Verdict(chosen if chosen != group else None, tier, reason or None)
+        return Verdict(chosen if chosen != group else None, tier, reason or None, choice)
 
     def _deployed(self, group: str | None) -> Deployed | None:
         if group is None:

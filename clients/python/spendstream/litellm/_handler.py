@@ -14,9 +14,10 @@ from spendstream._blocking import Emitter
 from spendstream._fields import UsageFields
 from spendstream._instrument_attempt import Faults
 from spendstream.litellm import _event
-from spendstream.litellm._flights import Flights, flight_key
+from spendstream.litellm._flights import Flights, flight_key, parameters
 from spendstream.litellm._gate import CHATS, Deployed, Gate, Refused, unlimited
 from spendstream.litellm._settings import Settings
+from spendstream.litellm._shadows import Routed, Shadows
 from spendstream.litellm._ticket import (
     Ticket,
     attach,
@@ -25,9 +26,12 @@ from spendstream.litellm._ticket import (
     ticket_of,
 )
 from spendstream.quota import Quotas
+from spendstream.routing import Choice
 
 _PROXY = "litellm.proxy.proxy_server"
 """Imported in a proxy, and only there: it is large."""
+COMPARED = frozenset({"completion", "acompletion"})
+"""Calls that a shadow call can be made of: chats in OpenAI's form."""
 PATIENCE_SECONDS = 60
 """Where a budget says no for longer, official clients are told not to try again by themselves."""
 
@@ -48,6 +52,9 @@ class Handler(CustomLogger):
         decide = self.quotas.decide if self.quotas else unlimited
         self._gate = Gate(decide, settings.tiers, look_up)
         self._flights = Flights() if settings.coalesce else None
+        router = settings.tiers.router if settings.tiers else None
+        shadowing = router is not None and router.policy.shadow is not None
+        self._shadows = Shadows(router, ask_group) if router and shadowing else None
         self._faults = Faults()
 
     # Before a request: only the proxy calls it.
@@ -64,7 +71,9 @@ class Handler(CustomLogger):
         ticket = Ticket(group if isinstance(group, str) else None, prompt)
         attach(ticket, data)
         who = self._attribution.of(metadata_of(data))
-        _judge(self._gate, ticket, who, data, str(call_type))
+        choice = _judge(self._gate, ticket, who, data, str(call_type))
+        if self._shadows is not None and choice is not None and call_type in COMPARED:
+            ticket.routed = Routed(parameters(data), who, choice)
         if self._flights is not None and litellm.cache is not None and call_type in CHATS:
             cached = litellm.cache.mode != CacheMode.default_off
             key = flight_key(data, who.get("team"), cached=cached)
@@ -172,6 +181,8 @@ class Handler(CustomLogger):
             attempt = ticket.end(succeeded=True)
             if attempt is not None:
                 self._emit(_event.answered(ticket, attempt, told, response, end, self._attribution))
+                if self._shadows is not None and ticket.routed is not None and _is_new(told):
+                    self._shadows.follow(attempt.event_id, ticket.routed, metadata_of(told))
         except Exception:  # noqa: BLE001 - counted and logged
             self._faults.add("an answer")
 
@@ -199,7 +210,7 @@ class Handler(CustomLogger):
 
 def _judge(
     gate: Gate, ticket: Ticket, who: Mapping[str, str], data: dict[str, Any], call_type: str
-) -> None:
+) -> Choice | None:
     try:
         verdict = gate.judge(who, data, call_type)
     except Refused as refused:
@@ -207,6 +218,17 @@ def _judge(
     ticket.tier, ticket.reason = verdict.tier, verdict.reason
     if verdict.group is not None:
         data["model"] = verdict.group
+    return verdict.choice
+
+
+def _is_new(told: Mapping[str, Any]) -> bool:
+    """True for an answer that was heard to its end, and does not come from a cache."""
+    return told.get("cache_hit") is not True and not metadata_of(told).get("client_disconnected")
+
+
+async def ask_group(**request: Any) -> Any:
+    """Ask a model group of this proxy, past its hooks and limits for requests."""
+    return await sys.modules[_PROXY].llm_router.acompletion(**request)
 
 
 def refusal(refused: Refused) -> Exception:

@@ -42,14 +42,20 @@ class Ticket(str):
 
     ``prompt``: what is hashed. ``answered_model``: the name that the deployment gave itself.
     ``counted``: the counts of a broken stream that are on an event already. ``flight``: of
-    identical requests, the one that this leads.
+    identical requests, the one that this leads. ``routed``: what a shadow call needs to know.
+    ``shadow_of``: the event of the call that this one is compared with. ``name`` takes the place of
+    an id made up here.
     """
 
-    def __new__(cls, *_: object) -> Ticket:
-        return super().__new__(cls, new_event_id())
+    def __new__(cls, *_: object, name: str | None = None) -> Ticket:
+        return super().__new__(cls, name or new_event_id())
 
     def __init__(
-        self, requested_model: str | None = None, prompt: Mapping[str, Any] | None = None
+        self,
+        requested_model: str | None = None,
+        prompt: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         self.requested_model = requested_model
         self.prompt = prompt
@@ -57,6 +63,8 @@ class Ticket(str):
         self.reason: str | None = None
         self.answered_model: str | None = None
         self.flight: Any = None
+        self.routed: Any = None
+        self.shadow_of: str | None = None
         self.counted: object = None
         self._number = 0
         self._last: str | None = None

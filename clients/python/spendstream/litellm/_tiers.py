@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from spendstream.routing import TIERS, Router
+from spendstream.routing import TIERS, Choice, Router
 from spendstream.routing._document import Item, from_values, read_document
 from spendstream.routing._policy import policy
 from spendstream.routing._tiers import Tiers
 
 
 class Chosen(NamedTuple):
-    """Where a call goes. ``tier``: None where the file does not say; ``reason``: may be empty."""
+    """Where a call goes. ``tier``: None where the file does not say; ``reason``: may be empty.
+
+    ``choice``: the router's, where it is its word that counts.
+    """
 
     tier: str | None
     group: str
     reason: str
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,16 @@ class TierChoice:
         """
         tier: str | None = None
         reason = ""
+        choice: Choice | None = None
         if self.router is not None:
             choice = self.router.choose(request, who, at_most=at_most)
             tier, group, reason = choice.tier, choice.model or group, choice.reason
         asked = self.tiers.asked(group)
         tier = tier or (asked.tier if asked else None)
         if at_most is None:
-            return Chosen(tier if self.router is not None else None, group, reason)
+            return Chosen(tier if self.router is not None else None, group, reason, choice)
         if _rank(tier) <= _rank(at_most):
-            return Chosen(tier, group, reason)
+            return Chosen(tier, group, reason, choice)
         found = self.tiers.served(at_most, asked.provider if asked else provider)
         if found is None or _rank(found.tier) > _rank(at_most):
             why = f"{group} is left as it is: no tier up to {at_most} has a model for it"
