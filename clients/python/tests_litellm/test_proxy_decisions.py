@@ -122,12 +122,16 @@ async def test_identical_requests_in_flight_are_one_call_and_the_others_cache_hi
     hit = "SELECT count() AS n, sum(input_tokens) AS input, toString(sum(cost)) AS usd FROM usage "
     hit += "WHERE team = 'twins' AND served_from_cache"
 
-    wait_until("nine cache hits", lambda: world.stack.sql(hit)[0]["n"] == 9, 30)
-    (row,) = world.stack.sql(hit)
-    (paid,) = world.stack.sql(
+    paid_call = (
         "SELECT input_tokens, toString(cost) AS usd FROM usage "
-        "WHERE team = 'twins' AND request_id = 'chatcmpl-7-1' AND NOT served_from_cache"
+        "WHERE team = 'twins' AND request_id = 'chatcmpl-7-1' "
+        "AND NOT ifNull(served_from_cache, false)"
     )
+
+    wait_until("nine cache hits", lambda: world.stack.sql(hit)[0]["n"] == 9, 30)
+    wait_until("the call that was paid for", lambda: len(world.stack.sql(paid_call)) == 1, 30)
+    (row,) = world.stack.sql(hit)
+    (paid,) = world.stack.sql(paid_call)
     assert Decimal(row["usd"]) == 0
     assert row["input"] == 9 * paid["input_tokens"]
     (saved,) = world.stack.sql(
