@@ -6,7 +6,7 @@ ENV PATH=/opt/spendstream/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE
 # The lock also holds the development tools: the image is larger for it, and is exactly what was
 # tested. It comes first, so that a change of the code does not install everything anew.
 COPY requirements.lock .
-RUN pip install --require-hashes -r requirements.lock
+RUN pip install --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY sinks sinks

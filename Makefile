@@ -12,11 +12,12 @@ LITELLM_READY := $(LITELLM)/.ready
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-# The environment is made from the lock on first use, and again when the lock changes.
+# The environment is made from the lock on first use, and again when the lock changes. The lock names every
+# package, so nothing is resolved anew: a release of today (of a package asked for with extras) changes nothing.
 $(READY): requirements.lock pyproject.toml clients/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spendstream needs Python 3.11 or newer; say which with: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
 	@touch $(READY)
 
@@ -37,7 +38,7 @@ test-kafka: $(READY) ## the end-to-end tests on Apache Kafka (Java 17 and Maven,
 # LiteLLM's versions and the server's exclude each other: it has an environment of its own.
 $(LITELLM_READY): requirements-litellm.lock clients/python/pyproject.toml
 	test -x $(LITELLM)/bin/python || $(PYTHON) -m venv $(LITELLM)
-	$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-litellm.lock
+	$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-litellm.lock
 	$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
 	@touch $(LITELLM_READY)
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.support.apache_kafka import KafkaCluster, kafka_unavailable
 from tests.support.given_kafka import REQUIRED, delete_topics, given_kafka
+
+# How long it takes to draw an example says how busy the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile(
+    "any-machine", suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any-machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -190,7 +190,7 @@ SERIOUS = settings(
     deadline=None,
     # Without shrinking, which takes minutes here: a failure must be told within the time limit.
     phases=[Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    suppress_health_check=[HealthCheck.filter_too_much],
 )
 UNTIL_IT_FAILS = settings(SERIOUS, max_examples=1000, database=None, print_blob=False)
 
