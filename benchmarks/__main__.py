@@ -19,6 +19,7 @@ from benchmarks.client import CLIENT, client_figures, measure_client, show_clien
 from benchmarks.events import usage
 from benchmarks.quota import QUOTA, measure_quota
 from benchmarks.report import as_json, quota_figures, show, show_quota
+from benchmarks.rollups import ROLLUPS, measure_rollups, rollup_figures, show_rollups
 from benchmarks.run import NAMES, folder, measure_once
 
 
@@ -31,19 +32,20 @@ from benchmarks.run import NAMES, folder, measure_once
     "--only",
     "only",
     multiple=True,
-    type=click.Choice([*NAMES, QUOTA, CLIENT]),
+    type=click.Choice([*NAMES, QUOTA, CLIENT, ROLLUPS]),
     help="May be repeated.",
 )
 def main(
     out: Path | None, events: int, faust_events: int, repeat: int, only: tuple[str, ...]
 ) -> None:
     """Measure getmany, meter, faust agent and pipeline on the same events; how late it is known
-    that a budget is used up; and what a call of the client takes. Example:
+    that a budget is used up; what a call of the client takes; and how long questions over the
+    rollups of 100 million calls take. Example:
 
     python -m benchmarks --only getmany --only meter --repeat 1
     """
     console = Console(highlight=False)
-    names = frozenset(only or (*NAMES, QUOTA, CLIENT))
+    names = frozenset(only or (*NAMES, QUOTA, CLIENT, ROLLUPS))
     runs: dict[str, list[Rate]] = {name: [] for name in NAMES if name in names}
 
     def note(name: str, rate: Rate) -> None:
@@ -72,6 +74,11 @@ def main(
             calls = asyncio.run(measure_client(place, repeat, status.update))
         show_client(console, calls)
         figures[CLIENT] = client_figures(calls)
+    if ROLLUPS in names:
+        with console.status("asking the rollups"), folder() as place:
+            asked = asyncio.run(measure_rollups(place))
+        show_rollups(console, asked)
+        figures[ROLLUPS] = rollup_figures(asked)
     if out is not None:
         out.write_text(json.dumps(figures, indent=2) + "\n")
         console.print(f"written to {out}")

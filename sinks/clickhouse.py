@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -94,9 +95,21 @@ class ClickHouse:
         result = self._run(lambda client: client.query(sql))
         return list(result.column_names), [tuple(row) for row in result.result_rows]
 
-    def command(self, sql: str) -> None:
-        """Run a statement that has no result."""
-        self._run(lambda client: client.command(sql))
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that has no result. Parameters as in `query`."""
+        self._run(lambda client: client.command(sql, parameters=dict(parameters or {})))
+
+    def download(self, sql: str, form: str, out: BinaryIO) -> None:
+        """Write the rows of a SELECT, in one of ClickHouse's formats, to a file, as they come.
+
+        An error on the way may end the file early, or stand in it: check what was written.
+        """
+
+        def copy(client: Client) -> None:
+            with client.raw_stream(sql, fmt=form) as answer:
+                shutil.copyfileobj(answer, out)
+
+        self._run(copy)
 
     def insert(self, table: str, rows: pa.Table, *, token: str | None = None) -> None:
         """Insert rows. The same ``token`` again is dropped by the table: repeat at will."""

@@ -3,7 +3,8 @@
 -- upgrade that adds a table. Passwords belong to users, and users to docs/operations.md.
 
 -- `spendstream migrate`. It adds tables, views and columns, and drops no table. The
--- materialized views that feed `spend_daily` and `prompts` run as whoever made them: keep that user.
+-- materialized views that feed `spend_daily`, `spend_by_day`, `spend_by_workflow` and `prompts` run
+-- as whoever made them: keep that user. A migration may copy what is there into what they feed.
 CREATE ROLE IF NOT EXISTS spendstream_owner;
 GRANT CREATE TABLE ON spendstream.* TO spendstream_owner;
 GRANT CREATE VIEW ON spendstream.* TO spendstream_owner;
@@ -14,14 +15,18 @@ GRANT DROP VIEW ON spendstream.* TO spendstream_owner;
 GRANT SELECT ON spendstream.* TO spendstream_owner;
 GRANT INSERT ON spendstream.migrations TO spendstream_owner;
 GRANT INSERT ON spendstream.spend_daily TO spendstream_owner;
+GRANT INSERT ON spendstream.spend_by_day TO spendstream_owner;
+GRANT INSERT ON spendstream.spend_by_workflow TO spendstream_owner;
 GRANT INSERT ON spendstream.prompts TO spendstream_owner;
 
--- The stages, `dlq` and `reconcile`. They read what they wrote, and only ever add rows.
+-- The stages, `dlq`, `reconcile` and `reprice`. They read what they wrote, and only ever add rows.
 CREATE ROLE IF NOT EXISTS spendstream_writer;
 GRANT SELECT ON spendstream.* TO spendstream_writer;
 GRANT INSERT ON spendstream.spend TO spendstream_writer;
 -- For servers on which those views run as whoever inserts.
 GRANT INSERT ON spendstream.spend_daily TO spendstream_writer;
+GRANT INSERT ON spendstream.spend_by_day TO spendstream_writer;
+GRANT INSERT ON spendstream.spend_by_workflow TO spendstream_writer;
 GRANT INSERT ON spendstream.prompts TO spendstream_writer;
 GRANT INSERT ON spendstream.ledger_progress TO spendstream_writer;
 GRANT INSERT ON spendstream.adjustments TO spendstream_writer;
@@ -34,6 +39,7 @@ GRANT INSERT ON spendstream.dead_letters TO spendstream_writer;
 GRANT INSERT ON spendstream.dead_letter_actions TO spendstream_writer;
 GRANT INSERT ON spendstream.outcomes TO spendstream_writer;
 GRANT INSERT ON spendstream.outcome_progress TO spendstream_writer;
+GRANT INSERT ON spendstream.prices TO spendstream_writer;
 
 -- `spendstream sql` and `doctor`, and whoever asks with a client of their own.
 CREATE ROLE IF NOT EXISTS spendstream_reader;

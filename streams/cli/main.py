@@ -23,6 +23,7 @@ COMMANDS = {
     "import": "streams.cli.imports:import_",
     "sql": "streams.cli.sql:sql",
     "reconcile": "streams.cli.reconcile:reconcile",
+    "reprice": "streams.cli.reprice:reprice",
     "dlq": "streams.cli.dlq:dlq",
     "migrate": "streams.cli.migrate:migrate",
     "doctor": "streams.cli.doctor:doctor",
@@ -30,6 +31,8 @@ COMMANDS = {
     "budgets": "streams.cli.budgets:budgets",
     "alerts": "streams.cli.alerts:alerts",
     "report": "streams.cli.report:report",
+    "explain": "streams.cli.explain:explain",
+    "export": "streams.cli.export:export",
     "tokens": "streams.cli.tokens:tokens",
     "routing": "streams.cli.routing:routing",
 }

@@ -1,95 +1,33 @@
-"""`spendstream prices`: what a model costs, since when, and who says so."""
+"""`spendstream prices`: the price book, from all sides."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
+import importlib
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from streams.rating.pricebook import PriceBook
-from streams.rating.show import ShownPrice, describe
-from streams.settings import load_settings
+COMMANDS = ("show", "history", "diff", "check")
 
 
-@click.group()
+class PricesGroup(click.Group):
+    """Imports a command when it is used: one that reads a file must not wait for ClickHouse's."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of their use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command with this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"streams.cli.prices_{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=PricesGroup)
 def prices() -> None:
-    """Look into the price book."""
+    """Look into the price book: docs/prices.md. Example:
 
-
-@prices.command()
-@click.argument("model")
-@click.option(
-    "--at",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
-    help="Time that the price is asked for, UTC.  [default: now]",
-)
-@click.option("--provider", help="Whose price, where several sell the model.")
-@click.option(
-    "--prices",
-    "overrides",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Price overrides.  [default: SPENDSTREAM_PRICES]",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per price.")
-def show(
-    model: str, at: datetime | None, provider: str | None, overrides: Path | None, as_json: bool
-) -> None:
-    """Show the rates of a model, their source and when they were checked. Example:
-
-    spendstream prices show openai/gpt-4o --at 2024-12-01
+    spendstream prices show openai/gpt-4o
     """
-    book = PriceBook.load(overrides or load_settings().prices)
-    when = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
-    found = describe(book, model, when, provider)
-    if as_json:
-        for price in found:
-            click.echo(json.dumps(asdict(price), default=str))
-        return
-    console = Console(highlight=False)
-    for price in found:
-        _print(console, price, when)
-
-
-def _print(console: Console, price: ShownPrice, when: datetime) -> None:
-    scope = f"{price.service_tier}{f', {price.region}' if price.region else ''}"
-    console.print(f"[bold]{price.provider}/{price.model}[/] ({scope}) at {when:%Y-%m-%d %H:%M} UTC")
-    table = Table(show_edge=False, header_style="bold")
-    table.add_column("USD per million tokens")
-    names = [
-        name
-        for name in price.levels[0].usd_per_million_tokens
-        if any(level.usd_per_million_tokens[name] is not None for level in price.levels)
-    ]
-    for level in price.levels:
-        above = level.above_input_tokens
-        head = "rate" if above is None else f"above {above:,} input tokens"
-        table.add_column(head, justify="right")
-    for name in names:
-        row = (level.usd_per_million_tokens[name] for level in price.levels)
-        table.add_row(name, *(value or "–" for value in row))
-    if any(level.usd_per_call for level in price.levels):
-        table.add_row("per call, USD", *(level.usd_per_call or "–" for level in price.levels))
-    console.print(table)
-    facts = {
-        "valid": _validity(price),
-        "source": price.source,
-        "checked": str(price.checked) if price.checked else "the source does not say",
-        "see": ", ".join(price.pricing_urls),
-        "note": price.comments or "",
-        "reference": price.price_ref,
-    }
-    for name, fact in facts.items():
-        if fact:
-            console.print(f"  {name:<10} {fact}", soft_wrap=True)
-    console.print()
-
-
-def _validity(price: ShownPrice) -> str:
-    start = f"from {price.valid_from:%Y-%m-%d}" if price.valid_from else "as far back as is known"
-    end = f" until {price.valid_until:%Y-%m-%d}" if price.valid_until else ""
-    return f"{start}{end}{f', {price.hours}' if price.hours else ''}"

@@ -30,6 +30,16 @@ _PICO_PER_TOKEN = 10**6  # of a price of 1 USD per million tokens
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided on a price, as a file says it: ``who``, and ``why``."""
+
+    what: str
+    who: str | None = None
+    why: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PriceSource:
     """Where a price comes from. ``checked`` is the newest day its source says it was checked."""
 
@@ -37,6 +47,7 @@ class PriceSource:
     urls: tuple[str, ...] = ()
     comments: str | None = None
     checked: date | None = None
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +96,7 @@ class RateCard:
             for level in levels
         ]
         per_call = [_exact(level.usd_per_call, _PICO_PER_USD) for level in levels]
-        _within(MAX_RATE, [rate for rates in per_token for rate in rates], "USD per million tokens")
-        _within(MAX_PER_CALL, per_call, "USD per call")
-        denominator = _denominator([*per_call, *(rate for rates in per_token for rate in rates)])
+        rates, calls, denominator = _integers(per_token, per_call)
         return cls(
             price_ref=price_ref,
             service_tier=service_tier,
@@ -96,13 +105,22 @@ class RateCard:
                 for level in levels[1:]
                 if level.above_input_tokens is not None
             ),
-            rates=tuple(
-                tuple(_numerator(rate, denominator) for rate in rates) for rates in per_token
-            ),
-            per_call=tuple(_numerator(price, denominator) for price in per_call),
+            rates=rates,
+            per_call=calls,
             denominator=denominator,
             source=source,
         )
+
+    def times(self, factor: Fraction) -> Self:
+        """The card with every price times ``factor``, exactly. Raises ValueError as `of` does."""
+        if factor == 1:
+            return self
+        exactly = factor / self.denominator
+        rates, per_call, denominator = _integers(
+            [[_times(rate, exactly) for rate in rates] for rates in self.rates],
+            [_times(price, exactly) for price in self.per_call],
+        )
+        return replace(self, rates=rates, per_call=per_call, denominator=denominator)
 
     @property
     def charges(self) -> bool:
@@ -130,6 +148,25 @@ class RateCard:
 
 
 Unit = Literal["USD per million tokens", "USD per call"]
+
+
+def _integers(
+    per_token: Sequence[Sequence[Fraction | None]], per_call: Sequence[Fraction | None]
+) -> tuple[tuple[tuple[int | None, ...], ...], tuple[int | None, ...], int]:
+    """Numerators of rates and of prices per call, and their denominator, from pico-dollars."""
+    every = [rate for rates in per_token for rate in rates]
+    _within(MAX_RATE, every, "USD per million tokens")
+    _within(MAX_PER_CALL, per_call, "USD per call")
+    denominator = _denominator([*per_call, *every])
+    return (
+        tuple(tuple(_numerator(rate, denominator) for rate in rates) for rates in per_token),
+        tuple(_numerator(price, denominator) for price in per_call),
+        denominator,
+    )
+
+
+def _times(numerator: int | None, factor: Fraction) -> Fraction | None:
+    return None if numerator is None else numerator * factor
 
 
 def _exact(usd: Decimal | None, pico_per_unit: int) -> Fraction | None:

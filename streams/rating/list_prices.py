@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 
-from genai_prices.data_snapshot import DataSnapshot
+from genai_prices.data_snapshot import DataSnapshot, find_provider_by_id
 from genai_prices.data_units import unit_data
 from genai_prices.types import (
     ConditionalPrice,
@@ -32,6 +33,7 @@ from genai_prices.validation import validate_priced_units
 
 from schemas.tokens import BUCKETS, Bucket
 from streams.rating.cards import Level, PriceSource, RateCard
+from streams.rating.schedule import compile_schedule
 
 STANDARD = "standard"
 TIER_CONTEXT: dict[str, dict[str, str]] = {
@@ -115,6 +117,15 @@ class ListedModel:
         )
         return card if card.charges else None
 
+    def cards(self) -> Iterator[RateCard]:
+        """Every card that it ever has. Raises ValueError for a bad price."""
+        for tier in (STANDARD, *TIER_CONTEXT):
+            schedule = compile_schedule(
+                self.starts(tier), self.day_minutes(tier), partial(self.card, tier)
+            )
+            for period in schedule.periods:
+                yield from (window.card for window in period.windows if window.card is not None)
+
     def tiers(self, at: datetime) -> list[str]:
         """Service tiers with a list price of their own at ``at``, standard first."""
         return [STANDARD, *(tier for tier in TIER_CONTEXT if self.has_price(tier, at))]
@@ -184,6 +195,20 @@ class ListPrices:
             return found.id, ListedModel(found, info, tiered=True, version=self.version)
         owner = next(p for p in self.providers if any(info is own for own in p.models))
         return found.id, ListedModel(owner, info, tiered=False, version=self.version)
+
+    def models_of(self, provider: str) -> tuple[str, list[ListedModel]] | None:
+        """(provider id, every model that it sells): its own, then those of who it resells."""
+        name = OTHER_NAMES.get(provider.casefold(), provider)
+        seller = find_provider_by_id(self.providers, name)
+        if seller is None:
+            return None
+        found = [ListedModel(seller, m, tiered=True, version=self.version) for m in seller.models]
+        for owner in self.providers:
+            if owner.id in (seller.fallback_model_providers or ()):
+                found += [
+                    ListedModel(owner, m, tiered=False, version=self.version) for m in owner.models
+                ]
+        return seller.id, found
 
 
 def _levels(price: ModelPrice) -> list[Level]:

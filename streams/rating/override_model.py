@@ -12,16 +12,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.tokens import BUCKET_NAMES
 from streams.file_model import FileModel
-from streams.rating.cards import MAX_PER_CALL, MAX_RATE, Level, PriceSource, RateCard
+from streams.rating.cards import MAX_PER_CALL, MAX_RATE, Decision, Level, PriceSource, RateCard
+from streams.rating.fields import Instant, Name, Tier, day_or_minute, quoted
 
 RATE_KEYS: dict[str, str] = {name.removesuffix("_tokens"): name for name in BUCKET_NAMES}
 """Name in the file → bucket."""
@@ -49,7 +49,7 @@ def _amount(value: Any) -> Decimal:
             "amount",
             "is {value}; a plain decimal number of USD such as 2.50, not negative, "
             "at most 12 decimals",
-            {"value": _shown(value)},
+            {"value": quoted(value)},
         )
     return Decimal(value)
 
@@ -90,44 +90,14 @@ def _per_call(value: Any) -> Decimal:
     return price
 
 
-def _start(value: Any) -> datetime:
-    """Midnight UTC of a date, or an instant with a zone, on a whole minute."""
-    start = _instant(value) if isinstance(value, str) else None
-    if start is None or start.second or start.microsecond or start.year < 1971:
-        raise PydanticCustomError(
-            "start",
-            "is {value}; a UTC date such as 2026-10-01, or a whole minute with its zone such as "
-            "2026-10-01T06:00Z",
-            {"value": _shown(value)},
-        )
-    return start
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return datetime.combine(date.fromisoformat(text), time(), UTC)
-        start = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return start.astimezone(UTC) if start.tzinfo else None
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise PydanticCustomError("name", "is empty; give a name, or leave the line out")
-    return value.strip().lower()
-
-
 def _threshold(value: Any) -> int:
     if not isinstance(value, str) or not re.fullmatch(r"\d{1,10}", value):
         raise PydanticCustomError(
-            "threshold", "is {value}; a whole number of tokens", {"value": _shown(value)}
+            "threshold", "is {value}; a whole number of tokens", {"value": quoted(value)}
         )
     return int(value)
 
 
-Name = Annotated[str, BeforeValidator(_name)]
 Rates = Annotated[dict[str, Decimal], BeforeValidator(_rates)]
 
 
@@ -144,18 +114,21 @@ class Override(FileModel):
     """One price of the file. Names are in lower case; amounts are USD; ``effective_from`` is UTC.
 
     Without ``service_tier`` it is the price of the standard tier, without ``region`` of any.
+    ``who`` decided on it, and ``why``: the reason, or the contract.
     """
 
     noun = "a price"
 
     provider: Name = Field(examples=["openai"])
     model: Name = Field(examples=["gpt-4o"])
-    service_tier: Literal["standard", "batch", "flex", "priority"] = "standard"
+    service_tier: Tier = "standard"
     region: Name | None = None
-    effective_from: Annotated[datetime, BeforeValidator(_start)] = Field(examples=["2026-10-01"])
+    effective_from: Instant = Field(examples=["2026-10-01"])
     usd_per_million_tokens: Rates = Field(default_factory=dict)
     tiers: tuple[TierPrice, ...] = ()
     usd_per_call: Annotated[Decimal, BeforeValidator(_per_call)] | None = None
+    who: str | None = None
+    why: str | None = None
     note: str | None = None
 
     @field_validator("tiers")
@@ -193,12 +166,12 @@ class Override(FileModel):
 
     def card(self, file: str) -> RateCard:
         """The rate card; ``file`` is named in its reference."""
-        start = self.effective_from
-        since = f"{start:%Y-%m-%d}" if start.time() == time() else f"{start:%Y-%m-%dT%H:%MZ}"
+        since = day_or_minute(self.effective_from)
         tier = "" if self.service_tier == "standard" else f" {self.service_tier}"
         region = f" {self.region}" if self.region else ""
         label = f"{file}:{self.provider}/{self.model}{tier}{region} from {since}"
-        source = PriceSource(name=file, comments=self.note)
+        decision = Decision("price", self.who, self.why, self.note)
+        source = PriceSource(name=file, comments=self.note, decisions=(decision,))
         return RateCard.of(label, self.service_tier, self.levels(), source)
 
 
@@ -224,7 +197,3 @@ def _nearest_key(key: object) -> str:
     close = difflib.get_close_matches(str(key).removesuffix("_tokens"), RATE_KEYS, n=1)
     known = f"known are {', '.join(RATE_KEYS)}"
     return f"did you mean {close[0]}?" if close else known
-
-
-def _shown(value: object) -> str:
-    return repr(str(value)[:60]) if isinstance(value, str) else "not a plain value"

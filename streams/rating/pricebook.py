@@ -8,6 +8,7 @@ Where a price is looked for, the first that there is counts:
 4. the list's standard price; likewise
 
 A negotiated standard price so does not displace the list's batch price: it says nothing about it.
+Discounts and uplifts apply to the list's prices (2 and 4): see `streams.rating.discounts`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Self
 
 from genai_prices.data_snapshot import get_snapshot
 
+from streams.rating.bounds import check_bounds
 from streams.rating.cards import RateCard
+from streams.rating.discounts import Asked
 from streams.rating.list_prices import STANDARD, ListedModel, ListPrices
 from streams.rating.overrides import Overrides
 from streams.rating.schedule import UNPRICED, Schedule, compile_schedule, minute_of
@@ -49,12 +52,14 @@ class PriceBook:
     def load(cls, overrides: Path | None = None) -> Self:
         """genai-prices as installed, with the overrides of a file. Raises UserError for that."""
         listed = ListPrices(get_snapshot().providers, f"genai-prices {version('genai-prices')}")
-        return cls(listed, Overrides.load(overrides) if overrides else None)
+        book = cls(listed, Overrides.load(overrides) if overrides else None)
+        check_bounds(book.overrides, listed)
+        return book
 
     @property
     def version(self) -> str:
         """What the prices come from, such as ``genai-prices 0.2.3 + prices.yaml@1f2e3d4c``."""
-        if not self.overrides.prices:
+        if not self.overrides:
             return self.list_prices.version
         return f"{self.list_prices.version} + {self.overrides.name}@{self.overrides.digest}"
 
@@ -78,9 +83,17 @@ class PriceBook:
         overrides = self.overrides.of_model(provider, model)
         if listed is None and not overrides:
             return UNPRICED
+        asked = Asked(
+            provider.lower(),
+            model.lower(),
+            found[0].lower() if found else "",
+            listed.model.id.lower() if listed else "",
+            tier,
+            region.lower() if region else None,
+        )
 
         def card_at(at: datetime) -> RateCard | None:
-            candidates = self._candidates(provider, model, tier, region, listed, at)
+            candidates = self._candidates(asked, listed, at)
             card = next((card for card in candidates if card is not None), None)
             if card is not None and card.service_tier != tier:
                 return card.standing_in_for(tier)
@@ -90,6 +103,7 @@ class PriceBook:
         day_minutes: list[int] = []
         if listed is not None:
             try:
+                starts += self.overrides.changes.instants((asked.provider, asked.listed_provider))
                 for name in dict.fromkeys((tier, STANDARD)):
                     starts += listed.starts(name)
                     day_minutes += listed.day_minutes(name)
@@ -101,17 +115,16 @@ class PriceBook:
         return compile_schedule(starts, (), card_at)
 
     def _candidates(
-        self,
-        provider: str,
-        model: str,
-        tier: str,
-        region: str | None,
-        listed: ListedModel | None,
-        at: datetime,
+        self, asked: Asked, listed: ListedModel | None, at: datetime
     ) -> Iterator[RateCard | None]:
-        yield self.overrides.card(provider, model, tier, region, at)
+        tier = asked.service_tier
+        changes = self.overrides.changes
+        yield self._override(asked, tier, at)
         if listed is not None and tier != STANDARD and listed.has_price(tier, at):
-            yield listed.card(tier, at)
-        yield self.overrides.card(provider, model, STANDARD, region, at)
+            yield changes.applied(listed.card(tier, at), asked, at)
+        yield self._override(asked, STANDARD, at)
         if listed is not None:
-            yield listed.card(STANDARD, at)
+            yield changes.applied(listed.card(STANDARD, at), asked, at)
+
+    def _override(self, asked: Asked, tier: str, at: datetime) -> RateCard | None:
+        return self.overrides.card(asked.provider, asked.model, tier, asked.region, at)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from schemas.errors import UserError
-from streams.rating.cards import RateCard
+from streams.rating.cards import Decision, RateCard
 from streams.rating.list_prices import STANDARD, TIER_CONTEXT
 from streams.rating.pricebook import PriceBook
 from streams.rating.schedule import minute_of
@@ -35,6 +35,7 @@ class ShownPrice:
     ``valid_from`` None: as far back as is known; ``valid_until`` None: no end is known;
     ``hours``: the hours of the day it holds for, such as 16:30-00:30 UTC, None: all day.
     ``checked``: the day the source says that the price was checked, None where it does not say.
+    ``decisions``: what a price file says on it, who decided and why.
     """
 
     provider: str
@@ -50,6 +51,7 @@ class ShownPrice:
     pricing_urls: tuple[str, ...]
     comments: str | None
     checked: date | None
+    decisions: tuple[Decision, ...] = ()
 
 
 def describe(
@@ -62,15 +64,30 @@ def describe(
     for an unknown model, and for one that has no price per token.
     """
     at = at.astimezone(UTC)
-    named = [(provider, model)] if provider else list(_readings(book, model))
-    known = [pair for pair in named if _is_known(book, *pair)]
-    if not known:
-        raise UserError(_unknown(book, model if provider is None else f"{provider}/{model}"))
+    known = sellers(book, model, provider)
     prices = [price for pair in known for price in _prices(book, *pair, at)]
     if not prices:
         pair = "/".join(known[0])
         raise UserError(f"{pair} has no price per token or call at {at:%Y-%m-%d}: it is unpriced")
     return prices
+
+
+def sellers(book: PriceBook, model: str, provider: str | None = None) -> list[tuple[str, str]]:
+    """(provider, model) that a name may mean. Raises UserError for one that is not known."""
+    named = [(provider, model)] if provider else list(_readings(book, model))
+    known = [pair for pair in named if _is_known(book, *pair)]
+    if not known:
+        raise UserError(_unknown(book, model if provider is None else f"{provider}/{model}"))
+    return known
+
+
+def close_names(book: PriceBook, text: str) -> list[str]:
+    """Models, as `provider/model`, whose names are like this one; without a slash, names alone."""
+    names = [f"{price.provider}/{price.model}" for price in book.overrides.prices]
+    names += [f"{p.id}/{m.id}" for p in book.list_prices.providers for m in p.models]
+    if "/" not in text:
+        names = [name.partition("/")[2] for name in names]
+    return difflib.get_close_matches(text.lower(), dict.fromkeys(names), n=_SUGGESTIONS)
 
 
 def _readings(book: PriceBook, text: str) -> Iterator[tuple[str, str]]:
@@ -94,7 +111,8 @@ def _is_known(book: PriceBook, provider: str, model: str) -> bool:
 
 def _prices(book: PriceBook, provider: str, model: str, at: datetime) -> Iterator[ShownPrice]:
     overrides = book.overrides.of_model(provider, model)
-    regions = dict.fromkeys([None, *(price.region for price in overrides)])
+    named = (*overrides, *book.overrides.changes)
+    regions = dict.fromkeys([None, *(one.region for one in named)])
     minute = minute_of(at)
     for tier in (STANDARD, *TIER_CONTEXT):
         shown: set[str] = set()
@@ -119,6 +137,7 @@ def _prices(book: PriceBook, provider: str, model: str, at: datetime) -> Iterato
                 pricing_urls=card.source.urls,
                 comments=card.source.comments,
                 checked=card.source.checked,
+                decisions=card.source.decisions,
             )
 
 
@@ -130,10 +149,6 @@ def _levels(card: RateCard) -> tuple[ShownLevel, ...]:
 
 
 def _unknown(book: PriceBook, text: str) -> str:
-    names = [f"{price.provider}/{price.model}" for price in book.overrides.prices]
-    names += [f"{p.id}/{m.id}" for p in book.list_prices.providers for m in p.models]
-    if "/" not in text:
-        names = [name.partition("/")[2] for name in names]
-    close = difflib.get_close_matches(text.lower(), dict.fromkeys(names), n=_SUGGESTIONS)
+    close = close_names(book, text)
     hint = f"did you mean {', '.join(close)}?" if close else "an override can give it a price"
     return f"no price is known for the model {text!r}; {hint}"

@@ -89,8 +89,8 @@ def explain(difference: RangeDifference, evidence: Evidence | None) -> Explanati
         return Explanation(
             difference,
             Cause.RATED_DIFFERENTLY,
-            "the same calls have other prices or attributes in archive and ledger; were meter and "
-            "archive started with different prices files?",
+            "the same calls have other prices or attributes in archive and ledger; was a repricing "
+            "cut off (run it again), or were meter and archive started with different price files?",
         )
     if difference.lost and figures.calls > 0:
         return Explanation(

@@ -90,20 +90,21 @@ _BOUNDS_NOW = """
     WHERE l.accepted AND l.through <= a.landed
     GROUP BY journal, source, partition
 """
-_IS_ADJUSTMENT = "(journal, position) IN (SELECT journal, position FROM adjustments)"
+IS_ADJUSTMENT = "(journal, position) IN (SELECT journal, position FROM adjustments)"
+"""Of a row of `spend`."""
 LEDGER_SQL = f"""
     SELECT source, partition, month, sum(calls), sum(tokens), sum(cost)
     FROM (
         SELECT s.source AS source, s.partition AS partition,
                formatDateTime(minute, '%Y-%m', 'UTC') AS month,
                calls, {_TOKENS} AS tokens, ifNull(cost, 0) AS cost
-        FROM (SELECT * FROM spend WHERE NOT {_IS_ADJUSTMENT}) AS s INNER JOIN ({BOUNDS}) AS b
+        FROM (SELECT * FROM spend WHERE NOT {IS_ADJUSTMENT}) AS s INNER JOIN ({BOUNDS}) AS b
         ON s.journal = b.journal AND s.source = b.source AND s.partition = b.partition
         WHERE s.position <= b.position
         UNION ALL
         SELECT s.source, s.partition, formatDateTime(minute, '%Y-%m', 'UTC') AS month,
                calls, {_TOKENS} AS tokens, ifNull(cost, 0) AS cost
-        FROM (SELECT * FROM spend WHERE {_IS_ADJUSTMENT}) AS s
+        FROM (SELECT * FROM spend WHERE {IS_ADJUSTMENT}) AS s
         INNER JOIN adjustments AS a ON s.journal = a.journal AND s.position = a.position
         INNER JOIN (SELECT source, partition, max(through) AS upto FROM ({BOUNDS})
                     GROUP BY source, partition) AS b
@@ -139,12 +140,17 @@ class Comparison:
     differences: tuple[Difference, ...]
 
 
-def compare_archive(clickhouse: ClickHouse) -> Comparison:
-    """Compare archive and ledger. Raises ClickHouseError."""
-    bounds = tuple(
+def bounds_now(clickhouse: ClickHouse) -> tuple[Bound, ...]:
+    """How far both archive and ledger have come. Raises ClickHouseError."""
+    return tuple(
         Bound(journal, SourcePartition(source, int(partition)), int(position), int(through))
         for journal, source, partition, position, through in clickhouse.query(_BOUNDS_NOW)
     )
+
+
+def compare_archive(clickhouse: ClickHouse) -> Comparison:
+    """Compare archive and ledger. Raises ClickHouseError."""
+    bounds = bounds_now(clickhouse)
     if not bounds:
         return Comparison(Figures(), (), ())
     upto = {"bounds": [bound.as_tuple() for bound in bounds]}

@@ -20,6 +20,14 @@ from schemas.tokens import BUCKET_NAMES
 from sinks.clickhouse import ClickHouse
 from streams.guard.money import pico
 from streams.reconciliation.figures import BOUNDS, Bound, Figures
+from streams.reconciliation.sides import (
+    EVENTS,
+    REPRICING,
+    SUMS,
+    UNRATED,
+    archived_columns,
+    counted_columns,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,49 +55,6 @@ class RangeDifference:
 
 
 _KEY = ("source", "partition", "start", "through")
-_SUMS = ("calls", *BUCKET_NAMES)
-_DERIVED = {
-    "is_retry": "toBool(ifNull(attempt > 1, false) OR isNotNull(retry_of))",
-    "is_shadow": "toBool(isNotNull(shadow_of))",
-}
-"""As `streams.metering.rollup` derives them."""
-
-
-def _columns(
-    prefix: str, minute: str, dimensions: dict[str, str], calls: str, sign: str, money: str
-) -> str:
-    """One side of the union: where it belongs, its attribution, and signed sums."""
-    return ", ".join(
-        [
-            *(f"{prefix}.{name} AS {name}" for name in _KEY),
-            f"{minute} AS minute",
-            *(f"{dimensions.get(name, name)} AS {name}" for name in DIMENSIONS),
-            f"{calls} AS calls",
-            *(f"{sign} * ifNull({name}, 0) AS {name}" for name in BUCKET_NAMES),
-            money,
-        ]
-    )
-
-
-_ARCHIVED = _columns(
-    "r",
-    "toStartOfMinute(occurred_at)",
-    _DERIVED,
-    "sign",
-    "sign",
-    "toDecimal128(ifNull(cost_pico, 0), 12) / toDecimal128(1000000000000, 0) AS amount, "
-    "isNotNull(provider_cost) AS is_charged, "
-    "sign * toDecimal128(ifNull(provider_cost, '0'), 12) AS charged",
-)
-_COUNTED = _columns(
-    "r",
-    "minute",
-    {},
-    "-calls",
-    "-1",
-    "-ifNull(cost, toDecimal128(0, 12)) AS amount, isNotNull(provider_cost) AS is_charged, "
-    "-ifNull(provider_cost, toDecimal128(0, 12)) AS charged",
-)
 _RANGES = f"""
     SELECT p.journal AS journal, p.position AS position, p.source AS source,
            p.partition AS partition, p.start AS start, p.through AS through
@@ -97,35 +62,68 @@ _RANGES = f"""
     ON p.journal = b.journal AND p.source = b.source AND p.partition = b.partition
     WHERE p.accepted AND p.position <= b.position
 """
-_GROUPS = ", ".join((*_KEY, "minute", *DIMENSIONS))
+_ADJUSTED = f"""
+    SELECT {counted_columns("r", _KEY)}
+    FROM spend AS s INNER JOIN adjustments AS r
+    ON s.journal = r.journal AND s.position = r.position
+    INNER JOIN (SELECT source, partition, max(through) AS upto FROM ({BOUNDS})
+                GROUP BY source, partition) AS b
+    ON r.source = b.source AND r.partition = b.partition
+    WHERE r.through <= b.upto
+"""
+_ROW = ", ".join((*_KEY, "minute", *DIMENSIONS))
+_AMOUNTS = ", ".join(f"sum(d.{name}) AS {name}" for name in (*SUMS, "amount", "charged"))
+_SOMETHING = " OR ".join(f"sum(d.{name}) != 0" for name in (*SUMS, "amount", "charged"))
+_COUNTS_DIFFER = " OR ".join(f"sum({name}) OVER unrated != 0" for name in (*SUMS, "charged"))
+_LEFT = " OR ".join(f"sum({name}) OVER moved != 0" for name in (*SUMS, "amount", "charged"))
+
+
+def _grouped(rows: str) -> str:
+    return f"""
+    SELECT {_ROW}, {_AMOUNTS}, max(d.is_charged) AS is_charged
+    FROM ({rows}) AS d
+    GROUP BY {_ROW}
+    HAVING {_SOMETHING}
+    """
+
+
+_BY_RANGE = _grouped(
+    f"""
+    SELECT {archived_columns("r", _KEY)}
+    FROM {EVENTS} AS u
+    ASOF INNER JOIN ({_RANGES}) AS r
+    ON u.source = r.source AND u.partition = r.partition AND u.offset >= r.start
+    WHERE u.offset <= r.through
+    UNION ALL
+    SELECT {counted_columns("r", _KEY)}
+    FROM spend AS s INNER JOIN ({_RANGES}) AS r
+    ON s.journal = r.journal AND s.position = r.position
+       AND s.source = r.source AND s.partition = r.partition
+    UNION ALL
+    {_ADJUSTED} AND r.reason != '{REPRICING}'
+    """
+)
+_REPRICED = _grouped(f"{_ADJUSTED} AND r.reason = '{REPRICING}'")
 _DIFFERENCES = f"""
-    SELECT {_GROUPS}, {", ".join(f"sum({name})" for name in _SUMS)},
-           if(rating = 'priced', sum(amount), NULL),
-           if(max(is_charged), sum(charged), NULL)
+    SELECT {_ROW}, {", ".join(SUMS)}, if(rating = 'priced', amount, NULL),
+           if(is_charged, charged, NULL)
     FROM (
-        SELECT {_ARCHIVED}
-        FROM (SELECT *, if(kind = 'void', -1, 1) AS sign FROM usage_events FINAL) AS u
-        ASOF INNER JOIN ({_RANGES}) AS r
-        ON u.source = r.source AND u.partition = r.partition AND u.offset >= r.start
-        WHERE u.offset <= r.through
-        UNION ALL
-        SELECT {_COUNTED}
-        FROM spend AS s INNER JOIN ({_RANGES}) AS r
-        ON s.journal = r.journal AND s.position = r.position
-           AND s.source = r.source AND s.partition = r.partition
-        UNION ALL
-        SELECT {_COUNTED}
-        FROM spend AS s INNER JOIN adjustments AS r
-        ON s.journal = r.journal AND s.position = r.position
-        INNER JOIN (SELECT source, partition, max(through) AS upto FROM ({BOUNDS})
-                    GROUP BY source, partition) AS b
-        ON r.source = b.source AND r.partition = b.partition
-        WHERE r.through <= b.upto
+        SELECT *, {_LEFT} AS left_over
+        FROM (
+            SELECT *, {_COUNTS_DIFFER} AS counts_differ FROM ({_BY_RANGE})
+            WINDOW unrated AS (PARTITION BY {", ".join((*_KEY, "minute", *UNRATED))})
+            UNION ALL
+            SELECT *, false AS counts_differ FROM ({_REPRICED})
+        )
+        WINDOW moved AS (PARTITION BY counts_differ, source, partition, minute,
+                                      {", ".join(DIMENSIONS)})
     )
-    GROUP BY {_GROUPS}
-    HAVING {" OR ".join(f"sum({name}) != 0" for name in (*_SUMS, "amount", "charged"))}
+    WHERE counts_differ OR left_over
     ORDER BY {", ".join(_KEY)}
 """
+"""Repricing moves calls from one price to another in many ranges by one adjustment. So where the
+calls and tokens of a range agree, and only their prices differ, the ranges of a partition are taken
+together with what repricing has moved, row by row; what is equal then, agrees."""
 _COUNTS = f"""
     SELECT p.source, p.partition, p.start, any(p.events), any(p.duplicates), any(p.lost),
            any(a.made)
@@ -139,6 +137,8 @@ _COUNTS = f"""
          (SELECT arrayJoin({{keys:Array(Tuple(String, Int32, Int64))}}) AS k))
     GROUP BY p.source, p.partition, p.start
 """
+_UNCOUNTED = (0, 0, 0, 0)
+"""Of the offsets of a repricing, which are those of no journal entry."""
 _UNARCHIVED = """
     SELECT DISTINCT start, through, lost FROM archive_progress
     WHERE source = {source:String} AND partition = {partition:Int32} AND lost > 0
@@ -153,7 +153,7 @@ def differing_ranges(
     if not upto:
         return []
     rows = clickhouse.query(_DIFFERENCES, {"bounds": upto})
-    names = (*_KEY, "minute", *DIMENSIONS, *_SUMS, "cost", "provider_cost")
+    names = (*_KEY, "minute", *DIMENSIONS, *SUMS, "cost", "provider_cost")
     by_range = [
         (key, [dict(zip(names, row, strict=True)) for row in group])
         for key, group in groupby(rows, key=lambda row: tuple(row[:4]))
@@ -167,7 +167,8 @@ def differing_ranges(
     }
     unarchived = dict(_unarchived(clickhouse, {(s, p) for s, p, _ in keys}))
     return [
-        _difference(key, found, counts[key[:3]], unarchived[key[:2]]) for key, found in by_range
+        _difference(key, found, counts.get(key[:3], _UNCOUNTED), unarchived[key[:2]])
+        for key, found in by_range
     ]
 
 

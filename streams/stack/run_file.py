@@ -33,7 +33,11 @@ def write_run_file(folder: Path, settings: Settings, health: Mapping[str, int]) 
         "health": dict(health),
         **{
             name: str(path.resolve())
-            for name, path in (("budgets", settings.budgets), ("detectors", settings.detectors))
+            for name, path in (
+                ("budgets", settings.budgets),
+                ("detectors", settings.detectors),
+                ("prices", settings.prices),
+            )
             if path is not None
         },
     }

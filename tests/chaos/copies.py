@@ -69,11 +69,11 @@ def drift(clickhouse: ClickHouse, guard: Mapping[str, Any]) -> Drift:
     )
 
 
-def daily_difference(clickhouse: ClickHouse) -> tuple[int, int]:
-    """Calls and pico-dollars that the daily sums have more than the rows they are made of."""
+def daily_difference(clickhouse: ClickHouse, table: str) -> tuple[int, int]:
+    """Calls and pico-dollars that daily sums have more than the rows they are made of."""
     ((calls, cost),) = clickhouse.query(
-        "SELECT (SELECT sum(calls) FROM spend_daily) - (SELECT sum(calls) FROM spend), "
-        "(SELECT sum(cost) FROM spend_daily) - (SELECT sum(cost) FROM spend)"
+        f"SELECT (SELECT sum(calls) FROM {table}) - (SELECT sum(calls) FROM spend), "
+        f"(SELECT sum(cost) FROM {table}) - (SELECT sum(cost) FROM spend)"
     )
     return int(calls or 0), _pico(cost)
 

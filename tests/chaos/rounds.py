@@ -192,8 +192,11 @@ class Rounds:
             problems.append(f"{covered['conflicts']} conflicts; no id was given twice")
         self._refused_in_ledger = covered["refused"]
         row.dropped, self._dropped = covered["dropped"] - self._dropped, covered["dropped"]
-        if any(daily := copies.daily_difference(self._world.clickhouse)):
-            problems.append(f"spend_daily differs from spend by {daily}")
+        problems += [
+            f"{table} differs from spend by {more}"
+            for table in ("spend_daily", "spend_by_day")
+            if any(more := copies.daily_difference(self._world.clickhouse, table))
+        ]
         return problems
 
     async def _buried(self) -> list[str]:

@@ -62,7 +62,8 @@ def test_a_migration_that_failed_half_way_is_completed_by_the_next_run(empty, mo
 def test_on_a_cluster_every_table_is_replicated_and_made_everywhere():
     for migration in migrations():
         for statement in migration.statements("main"):
-            assert "ON CLUSTER 'main'" in statement
+            copies_rows = "INSERT INTO" in statement  # into replicated tables: once is enough
+            assert copies_rows or "ON CLUSTER 'main'" in statement
             if "ENGINE =" in statement:
                 assert "ENGINE = Replicated" in statement
             assert "$" not in statement

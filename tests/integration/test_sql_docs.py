@@ -32,6 +32,7 @@ from streams.metering.batch import Span, meter_batch
 from streams.metering.dedupe import IdWindow
 from streams.metering.events import decoded_records
 from streams.rating.pricebook import PriceBook
+from streams.repricing.prices import record_prices
 from tests.support.ledger_rows import journal_row, journal_rows
 from tests.support.records import Record
 
@@ -46,6 +47,7 @@ QUERIES = [
         re.findall(r"^```sql\n(.*?)^```", body, re.DOTALL | re.MULTILINE)
     )
 ]
+TABLES = {"spend", "spend_daily", "spend_by_day", "spend_by_workflow"}
 TOKENS = ("input_tokens", "cache_read_tokens", "output_tokens")
 SOURCE, JOURNAL = "cluster/llm.usage", "cluster/llm.spend"
 
@@ -102,7 +104,7 @@ def event(number: int, **changes: Any) -> bytes:
 
 def fill(connection: ClickHouse) -> None:
     values = [
-        event(0, provider_cost="0.01", workflow="run-7"),
+        event(0, provider_cost="0.01", workflow="run-7", user="ada", customer="acme"),
         event(1, attempt=2, status="timeout", error_code="deadline"),
         event(2, model="no-such-model", team="support"),
         event(3, usage_source="missing", **dict.fromkeys(TOKENS)),
@@ -111,6 +113,7 @@ def fill(connection: ClickHouse) -> None:
     ]
     records = [Record(0, offset, value) for offset, value in enumerate(values)]
     book = PriceBook.load()
+    record_prices(connection, book, [("openai", "gpt-4o", None, None)])
     span = Span(SOURCE, 0, 0, records)
     (draft,) = meter_batch([span], {0: IdWindow(1000)}, book, no_registry, 10**6).drafts
     counted = Counted(draft.ranges, None, draft.rows)
@@ -168,7 +171,7 @@ def test_every_public_table_and_view_has_a_section_and_a_query():
         for migration in migrations()
         for name in re.findall(r"CREATE VIEW IF NOT EXISTS (\w+)", migration.sql)
     }
-    assert set(SECTIONS) == views | {"spend", "spend_daily"}
+    assert set(SECTIONS) == views | TABLES
     assert [title for title, body in SECTIONS.items() if "```sql" not in body] == []
 
 

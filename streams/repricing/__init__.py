@@ -1,0 +1,1 @@
+"""Repricing: past usage at the prices of today's price book, in ClickHouse, by adjustments."""
