@@ -67,7 +67,7 @@ def settings_of(service: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Set
 
 
 def test_there_is_one_service_per_stage_and_what_it_stands_on(services):
-    assert set(services) == {"kafka", "clickhouse", *OURS}
+    assert set(services) == {"kafka", "clickhouse", *OURS, "grafana"}
 
 
 @pytest.mark.parametrize(("name", "command"), [*STAGES.items(), ("migrate", ["migrate"])])
@@ -117,7 +117,7 @@ def test_what_is_not_set_is_not_handed_on_as_an_empty_text(services):
 
 def test_every_port_is_on_loopback_only(services):
     ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
@@ -186,7 +186,7 @@ def test_migrate_runs_once_and_does_not_wait_for_itself(services):
     assert set(services["migrate"]["depends_on"]) == {"kafka", "clickhouse"}
 
 
-@pytest.mark.parametrize("name", ["kafka", "clickhouse", *OURS])
+@pytest.mark.parametrize("name", ["kafka", "clickhouse", *OURS, "grafana"])
 def test_an_image_is_pinned_to_a_version(services, name):
     _, _, tag = services[name]["image"].partition(":")
     assert re.fullmatch(r"\d+(\.\d+){2,3}", tag)
@@ -262,7 +262,7 @@ def test_the_image_gets_what_it_copies():
 
 def test_the_image_installs_the_lock_and_does_not_run_as_root():
     dockerfile = (REPOSITORY / "Dockerfile").read_text("utf-8")
-    assert "pip install --require-hashes -r requirements.lock" in dockerfile
+    assert "pip install --require-hashes --no-deps -r requirements.lock" in dockerfile
     assert re.search(r"^USER (?!root)\w+$", dockerfile, re.MULTILINE)
     assert 'ENTRYPOINT ["spendstream"]' in dockerfile
 
