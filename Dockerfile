@@ -10,6 +10,7 @@ RUN pip install --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY sinks sinks
+COPY reports reports
 COPY streams streams
 RUN pip install --no-deps --no-build-isolation .
 

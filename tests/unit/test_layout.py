@@ -12,12 +12,13 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 CLIENT = "clients/python/spendstream"
-PACKAGES = ("schemas", "sinks", "streams")
+PACKAGES = ("schemas", "sinks", "reports", "streams")
 MOST_LINES = 300
 
 FORBIDDEN = {
     "schemas": {"sinks", "streams", "reports", "spendstream"},
     "sinks": {"streams", "reports"},
+    "reports": {"streams"},
     CLIENT: {"schemas", "sinks", "streams", "reports"},
 }
 DOES_IO = {
@@ -77,6 +78,7 @@ def test_the_contracts_do_no_io():
         "streams/",
         "schemas/",
         "sinks/",
+        "reports/",
         "tests/",
         "docker-compose.yml",
         "pyproject.toml",
