@@ -5,9 +5,13 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LITELLM       := .venv-litellm
 LITELLM_READY := $(LITELLM)/.ready
+FOCUS         := .venv-focus
+FOCUS_READY   := $(FOCUS)/.ready
+# pyenv has its versions off the PATH, unless told otherwise.
+FOCUS_PYTHON  ?= $(shell for python in python3.12 "$$(pyenv prefix 3.12 2>/dev/null)/bin/python3.12"; do "$$python" -c '' 2>/dev/null && echo "$$python" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kafka test-litellm check lint bench chaos docs lock picture clean
+.PHONY: help setup demo test test-kafka test-litellm test-focus check lint bench chaos docs lock picture screenshots clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +51,16 @@ test-litellm: $(READY) $(LITELLM_READY) ## the callback and hook in a real LiteL
 	$(LITELLM)/bin/python -m mypy --config-file clients/python/tests_litellm/mypy.ini clients/python/spendstream/litellm
 	SPENDSTREAM_TEST_CALLS=$(CALLS) $(LITELLM)/bin/python -m pytest -c clients/python/tests_litellm/pytest.ini clients/python/tests_litellm
 
+# focus-validator runs on Python 3.12 alone, and wants an older numpy: it has an environment of its own.
+$(FOCUS_READY): requirements-focus.lock
+	@test -n "$(FOCUS_PYTHON)" && $(FOCUS_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' || { echo "focus-validator needs Python 3.12; say which with: make test-focus FOCUS_PYTHON=/path/to/python3.12" >&2; exit 1; }
+	test -x $(FOCUS)/bin/python || $(FOCUS_PYTHON) -m venv $(FOCUS)
+	$(FOCUS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-focus.lock
+	@touch $(FOCUS_READY)
+
+test-focus: $(READY) $(FOCUS_READY) ## the FOCUS export against focus-validator, in an environment of its own (Python 3.12)
+	SPENDSTREAM_REQUIRE_FOCUS=1 $(BIN)/python -m pytest tests/focus
+
 check: $(READY) ## the quick part: linters, types, unit and property tests (< 60 s)
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/unit tests/property clients/python/tests
@@ -70,9 +84,13 @@ docs: $(READY) ## write docs/metrics.md from streams/metrics.py
 picture: $(READY) ## draw docs/demo.svg, the picture in the README, from a real demo run
 	$(BIN)/spendstream demo --seconds 60 --picture docs/demo.svg
 
-lock: ## resolve both lock files anew (needs uv on the PATH)
+screenshots: $(READY) ## draw docs/page*.png, pictures of the page of a simulated month (needs chromium)
+	$(BIN)/python -m tests.browser.screenshots
+
+lock: ## resolve the lock files anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev --group build --output-file requirements.lock pyproject.toml clients/python/pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group clients/python/pyproject.toml:litellm --output-file requirements-litellm.lock clients/python/pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-annotate --no-header --group tests/focus/pyproject.toml:focus --output-file requirements-focus.lock
 
 clean: ## remove what the tasks made
-	rm -rf $(VENV) $(LITELLM) .spendstream .mypy_cache .ruff_cache .pytest_cache .cache build *.egg-info bench.json chaos.json
+	rm -rf $(VENV) $(LITELLM) $(FOCUS) .spendstream .mypy_cache .ruff_cache .pytest_cache .cache build *.egg-info bench.json chaos.json

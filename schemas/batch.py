@@ -14,9 +14,14 @@ from dataclasses import dataclass, field
 import polars as pl
 import pyarrow as pa
 
-from schemas.avro_files import AvroSchema, newest_usage_schema
+from schemas.avro_files import (
+    AvroSchema,
+    newest_usage_schema,
+    usage_schema_by_fingerprint,
+    usage_schemas,
+)
 from schemas.errors import InvalidEvent, Refusal
-from schemas.tokens import BUCKET_NAMES, MAX_TOKENS_PER_EVENT
+from schemas.tokens import BUCKET_NAMES, INPUT_BUCKETS, MAX_TOKENS_PER_EVENT
 from schemas.usage import EARLIEST, LATEST, MAX_TEXT, VOID_PREFIX, UsageEvent
 from schemas.wire import (
     SINGLE_OBJECT_HEADER,
@@ -86,33 +91,39 @@ def decode_batch(
 
     Raises only what ``lookup`` raises when the registry cannot be asked.
     """
-    newest = newest_usage_schema()
     if not fast or pyruhvro is None:
         events, refusals = _judge(list(enumerate(values)), lookup)
         return Decoded(events, refusals)
     column = pl.Series(values, dtype=pl.Binary)
     # A text that is too long can only be in a value that is as long: columns need no look.
     short = (column.bin.size() <= MAX_TEXT).fill_null(value=False)
-    usual = short & column.bin.starts_with(SINGLE_OBJECT_MAGIC + newest.fingerprint)
-    by_body = {SINGLE_OBJECT_HEADER: usual.arg_true().cast(pl.Int64)}
     one_by_one = (~short).arg_true().to_list()
-    others: dict[int, list[int]] = defaultdict(list)
-    for index in (short & ~usual).arg_true():
+    runs: list[tuple[AvroSchema, int, pl.Series]] = []
+    others = short
+    for schema in reversed(usage_schemas()):
+        if not others.any():
+            break
+        usual = others & column.bin.starts_with(SINGLE_OBJECT_MAGIC + schema.fingerprint)
+        runs.append((schema, SINGLE_OBJECT_HEADER, usual.arg_true().cast(pl.Int64)))
+        others = others & ~usual
+    framed: dict[tuple[AvroSchema, int], list[int]] = defaultdict(list)
+    for index in others.arg_true():
         try:
             framing = framing_of(values[index], lookup)
         except InvalidEvent:
             one_by_one.append(index)
             continue
-        schema = framing.schema
-        if schema is not None and schema.fingerprint == newest.fingerprint:
-            others[framing.body].append(index)
+        # A registry's copy of a version may have been written otherwise: ours has its types.
+        own = framing.schema and usage_schema_by_fingerprint(framing.schema.fingerprint)
+        if own:
+            framed[own, framing.body].append(index)
         else:
             one_by_one.append(index)
-    by_body |= {body: pl.Series(indices, dtype=pl.Int64) for body, indices in others.items()}
+    runs += [(*key, pl.Series(indices, dtype=pl.Int64)) for key, indices in framed.items()]
     frames: list[pl.DataFrame] = []
-    for body, positions in by_body.items():
+    for schema, body, positions in runs:
         datums = column.gather(positions).bin.slice(body)
-        for frame, start, size in _decode_runs(datums, newest):
+        for frame, start, size in _decode_runs(datums, schema):
             run = positions.slice(start, size).alias(INDEX)
             if frame is None:
                 one_by_one.extend(run)
@@ -184,7 +195,11 @@ def _decode_run(datums: pl.Series, schema: AvroSchema) -> pl.DataFrame | None:
     if not datums.equals(pl.Series(pa.chunked_array(again, type=pa.binary()))):
         return None
     frame = pl.DataFrame(table.combine_chunks())
-    return frame.with_columns(pl.col("occurred_at").dt.replace_time_zone("UTC"))
+    # What a later version added is null in the events of an older one.
+    return frame.select(
+        pl.col(name) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in usage_frame_schema().items()
+    ).with_columns(pl.col("occurred_at").dt.replace_time_zone("UTC"))
 
 
 def _suspects(frame: pl.DataFrame) -> pl.Series:
@@ -218,6 +233,7 @@ def _suspects(frame: pl.DataFrame) -> pl.Series:
         "attempt": pl.col("attempt") < 1,
         "latency_ms": pl.col("latency_ms") < 0,
         "context_tokens": pl.col("context_tokens") < 0,
+        "prefix_tokens": _no_part_of_the_prompt([n for n in INPUT_BUCKETS if n in used]),
         "provider_cost": ~pl.col("provider_cost").str.contains(_PLAIN_COST),
         "tags": pl.col("tags").map.keys().list.n_unique() != pl.col("tags").map.len(),
     }
@@ -225,3 +241,13 @@ def _suspects(frame: pl.DataFrame) -> pl.Series:
     if "voids" not in used:
         checks.append(is_void)
     return frame.select(pl.any_horizontal(checks).fill_null(value=True)).to_series()
+
+
+def _no_part_of_the_prompt(buckets: Sequence[str]) -> pl.Expr:
+    """Where a prefix is longer than its prompt; ``buckets``: those of the prompt that are used."""
+    prefix = pl.col("prefix_tokens")
+    if not buckets:
+        return prefix < 0
+    known = pl.any_horizontal(pl.col(name).is_not_null() for name in buckets)
+    prompt = pl.sum_horizontal(pl.col(name).fill_null(0) for name in buckets)
+    return (prefix < 0) | (known & (prefix > prompt))

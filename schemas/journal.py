@@ -58,6 +58,10 @@ DIMENSIONS: dict[str, pa.DataType] = {
 """What spend can be asked by. ``is_retry``: an attempt after the first; ``is_shadow``: a copy of a
 call for comparison. ``rating``: priced, unpriced (no price known) or no_usage (no tokens known)."""
 
+TRUE_UP = "true_up"
+"""Money without events, as an invoice or an agreement says it: the reason of such an adjustment,
+and the ``kind`` of its rows. They have neither calls nor tokens, and nothing in the archive."""
+
 MONEY = pa.decimal128(38, 12)
 """USD with twelve decimals: whole pico-dollars."""
 
@@ -124,7 +128,8 @@ class Adjustment(BaseModel):
     """A correction of what the offsets ``start`` to ``through`` of a partition were counted as.
 
     It counts once per ``adjustment_id``, however often it is appended. ``reason``: what kind of
-    correction (`reconciliation`); ``note``: for the reader of the ledger.
+    correction (`reconciliation`, `repricing`, `true_up`: that one is about no offsets, from 0
+    through -1); ``note``: for the reader of the ledger.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -147,6 +147,8 @@ class UsageEvent(BaseModel):
     total_tokens: Count | None = None
     context_tokens: Count | None = None
     prompt_hash: Text | None = None
+    prefix_hash: Text | None = None
+    prefix_tokens: Count | None = None
     served_from_cache: StrictBool | None = None
     routing_tier: Text | None = None
     routing_reason: Text | None = None
@@ -175,7 +177,7 @@ class UsageEvent(BaseModel):
             )
         return value
 
-    @field_validator("latency_ms", "context_tokens")
+    @field_validator("latency_ms", "context_tokens", "prefix_tokens")
     @classmethod
     def _not_negative(cls, value: int | None) -> int | None:
         if value is not None and value < 0:
@@ -216,6 +218,13 @@ class UsageEvent(BaseModel):
                 "tokens_do_not_add_up",
                 "the disjoint buckets add up to {total}, total_tokens says {said}",
                 {"total": total, "said": self.total_tokens},
+            )
+        prompt = [given[name] for name in INPUT_BUCKETS if name in given]
+        if self.prefix_tokens is not None and prompt and self.prefix_tokens > sum(prompt):
+            raise PydanticCustomError(
+                "prefix_too_long",
+                "prefix_tokens is {prefix}, more than the prompt, which has {prompt}",
+                {"prefix": self.prefix_tokens, "prompt": sum(prompt)},
             )
         return self
 
@@ -267,6 +276,7 @@ _OWN_CODES = frozenset(
         "tokens_without_source",
         "no_tokens",
         "tokens_do_not_add_up",
+        "prefix_too_long",
         "bad_void",
     }
 )

@@ -40,7 +40,11 @@ GRANT INSERT ON spendstream.dead_letter_actions TO spendstream_writer;
 GRANT INSERT ON spendstream.outcomes TO spendstream_writer;
 GRANT INSERT ON spendstream.outcome_progress TO spendstream_writer;
 GRANT INSERT ON spendstream.prices TO spendstream_writer;
+GRANT INSERT ON spendstream.month_closings TO spendstream_writer;
+GRANT INSERT ON spendstream.invoice_charges TO spendstream_writer;
+GRANT INSERT ON spendstream.budget_standings TO spendstream_writer;
+GRANT INSERT ON spendstream.exchange_rate_sets TO spendstream_writer;
 
--- `spendstream sql` and `doctor`, and whoever asks with a client of their own.
+-- `spendstream sql`, `doctor` and the page, and whoever asks with a client of their own.
 CREATE ROLE IF NOT EXISTS spendstream_reader;
 GRANT SELECT ON spendstream.* TO spendstream_reader;

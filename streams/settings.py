@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
     clickhouse_reader: str | None = None
-    """User for what only reads: `sql`, `doctor`. The user above where it is not set."""
+    """User for what only reads: `sql`, `doctor`, the page. The user above where it is not set."""
     clickhouse_reader_password: SecretStr = SecretStr("")
     clickhouse_ca: Path | None = None
     """PEM file of the CA that signed ClickHouse's certificate, in place of the system's CAs."""
@@ -110,7 +110,11 @@ class Settings(BaseSettings):
     ingest_port: Annotated[int, Field(ge=1, le=65535)] = 6067
     """...and its port."""
     tokens: Path | None = None
-    """Who may write over HTTP, and for which teams (YAML); reloaded when it changes."""
+    """Who may write over HTTP, for which teams, and see whose spend on the page (YAML); reloaded
+    when it changes."""
+    session_secret: Annotated[SecretStr | None, Field(min_length=16)] = None
+    """Signs the cookies of who has signed in. Give all web stages behind one address the same; made
+    up at each start where it is not set."""
     health_host: str = "127.0.0.1"
     """Address on which a stage answers `/healthz`, `/readyz` and `/metrics`..."""
     health_port: Annotated[int | None, Field(ge=1, le=65535)] = None
@@ -121,7 +125,7 @@ class Settings(BaseSettings):
     """...and the archive with the ledger: that reads the whole archive."""
     log_level: str = "INFO"
 
-    @field_validator(*OPTIONAL, mode="before")
+    @field_validator(*OPTIONAL, "session_secret", mode="before")
     @classmethod
     def _empty_is_not_set(cls, value: object) -> object:
         # Compose hands a variable that is not set on as an empty one.

@@ -41,6 +41,7 @@ class Budgets:
         self._only: list[set[int] | None] = [None] * len(self.counters_of)
         self._changed: list[set[tuple[Member, int]]] = [set() for _ in self.counters_of]
         self._touched: list[set[Member]] = [set() for _ in self.counters_of]
+        self._unrecorded: list[set[tuple[Member, int]]] = [set() for _ in self.counters_of]
         self.trend_of: Callable[[Spent, datetime], tuple[Decimal, ...]] = lambda *_: ()
         """What a member has used so far, over the last days; whoever keeps days sets it."""
         self._reached: set[tuple[str, Member, str, int]] = set()
@@ -93,6 +94,7 @@ class Budgets:
                 (member, start) for start, members in counters.sums.items() for member in members
             }
             self._touched[index] = {member for member, _ in self._changed[index]}
+            self._unrecorded[index] = set(self._changed[index])
 
     def apply(self, entry: Accepted) -> None:
         """Add an entry's rows."""
@@ -105,6 +107,8 @@ class Budgets:
             )
             if isinstance(counters.stretches.window, Rolling):
                 counters.forget(counters.stretches.of(counters.stretches.loaded_from(entry.now)))
+                touched = {(member, 0) for member, _ in touched}  # whoever never asks keeps few
+            self._unrecorded[index] |= touched
 
     def alerts(self, at: AsOf, now: datetime) -> Iterable[Alert]:
         """Where each threshold stands of what has changed."""
@@ -119,6 +123,12 @@ class Budgets:
         """The members that were loaded, or that rows came for, since this was last asked."""
         for index, counters in enumerate(self.counters_of):
             members, self._touched[index] = self._touched[index], set()
+            yield counters, members
+
+    def unrecorded(self) -> Iterator[tuple[Counters, set[tuple[Member, int]]]]:
+        """The same with their stretches (of rolling windows any), since this was last asked."""
+        for index, counters in enumerate(self.counters_of):
+            members, self._unrecorded[index] = self._unrecorded[index], set()
             yield counters, members
 
     def period(self, counters: Counters, now: datetime) -> Period:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,6 +14,7 @@ from schemas.alerts import Alert, Rule
 from sinks.amounts import amount_text, limit_text
 from streams.budgets.book import BudgetBook
 from streams.budgets.spent import Spent
+from streams.cli.consoles import wide_console
 from streams.simulation.report import BudgetCount, RuleCount, by_budget, by_rule
 from streams.simulation.run import Outcome
 
@@ -24,9 +24,7 @@ PRECISION = "Times are event time, to five minutes; during a storm or an outage 
 
 def print_outcome(outcome: Outcome, book: BudgetBook) -> None:
     """For a person; times are those of the book's zone."""
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width: nothing must be cut there
-        console = Console(highlight=False, width=10_000)
+    console = wide_console()
     zone = ZoneInfo(book.timezone)
     for alert in outcome.transitions:
         console.print(_line(alert, zone), markup=False, soft_wrap=True)

@@ -10,7 +10,6 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from streams.budgets.budget_file import read_budgets
 from streams.budgets.describe import length
 from streams.budgets.periods import Rolling
 from streams.budgets.standing import Standing, standings_of_ledger
+from streams.cli.consoles import wide_console
 from streams.cli.options import FOLDER
 from streams.file_model import known_or_nearest
 from streams.settings import PREFIX, Settings
@@ -90,9 +90,7 @@ def status(
         }
         click.echo(json.dumps(document))
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width: nothing must be cut there
-        console = Console(highlight=False, width=10_000)
+    console = wide_console()
     local = found.at.astimezone(ZoneInfo(book.timezone))
     console.print(f"As of {local:%Y-%m-%d %H:%M} {book.timezone}, the ledger's newest minute")
     if not members:

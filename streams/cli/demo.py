@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
@@ -18,12 +18,13 @@ from rich.console import Console
 from rich.live import Live
 
 from schemas.alerts import Alert
-from schemas.errors import SpendstreamError
+from schemas.errors import SpendstreamError, UserError
 from schemas.topics import USAGE
 from schemas.wire import encode
 from sinks.alert_log import AlertLog
 from sinks.clickhouse import ClickHouse
 from streams.budgets.budget_file import read_budgets
+from streams.cli.demo_month import DemoMonth, fill_and_serve
 from streams.cli.demo_view import Picture, alert_lines, live, team_lines, teams_table
 from streams.cli.options import FOLDER
 from streams.cli.reconcile import as_document, report
@@ -64,17 +65,51 @@ class DemoFailed(SpendstreamError):
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also draw what was shown as SVG.",
 )
+@click.option(
+    "--month",
+    type=DemoMonth(),
+    metavar="MONTH",
+    help="Not a minute: a month of a company of 300, as 2026-11, last or this; until Ctrl-C.",
+)
+@click.option("--once", is_flag=True, help="With --month: end when all of it has landed.")
+@click.option(
+    "--thinned",
+    type=click.IntRange(1, 1000),
+    default=25,
+    show_default=True,
+    help="With --month: make one of so many calls.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON, no table.")
 @FOLDER
-def demo(seconds: int, seed: int, picture: Path | None, as_json: bool, folder: Path) -> None:
-    """Run the whole product on simulated teams, and show what it sees. Example:
+def demo(
+    seconds: int,
+    seed: int,
+    picture: Path | None,
+    month: date | None,
+    once: bool,
+    thinned: int,
+    as_json: bool,
+    folder: Path,
+) -> None:
+    """Run the whole product on simulated teams, and show what it sees. Examples:
 
         spendstream demo --seconds 60
+        spendstream demo --month last
 
     Steady chat, an agent that runs away, a service in a retry storm, a team over its budget. Needs
     no Docker and no ports of your choice; it ends by itself, with a check of every total.
+
+    With --month it fills a stack with a month of a company, through the whole pipeline, and leaves
+    it running: a page, reports and budgets with data in them.
     """
     configure_logging("demo", "WARNING")
+    if month is not None:
+        if picture is not None:
+            raise UserError("--picture is of the minute: leave it out, or --month")
+        fill_and_serve(folder / "month", month, thinned, seed, once=once, as_json=as_json)
+        return
+    if once:
+        raise UserError("--once is of --month: say which, such as --month last")
     console = Console(highlight=False, record=picture is not None, quiet=as_json)
     if picture is not None:
         console.width = PICTURE_WIDTH

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
@@ -20,6 +19,7 @@ from sinks.clickhouse import ClickHouse
 from streams.budgets.budget_file import read_budgets
 from streams.cli.budget_simulation import Day
 from streams.cli.budget_status import budgets_file
+from streams.cli.consoles import wide_console
 from streams.cli.options import FOLDER
 from streams.explain.alert import explain_alert
 from streams.explain.budget import explain_budget
@@ -161,9 +161,7 @@ def _answer(
     if as_json:
         click.echo(json.dumps(step.as_json()))
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:  # a pipe has no width: nothing must be cut there
-            console = Console(highlight=False, width=10_000)
+        console = wide_console()
         console.print(_tree(step, with_sql))
     if any(step.doubts()):
         raise click.exceptions.Exit(1)

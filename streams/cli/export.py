@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -13,25 +12,13 @@ from rich.progress import Progress
 
 from schemas.errors import UserError
 from sinks.parquet import MONTHS, Exported, export_month
+from streams.cli.export_focus import focus
+from streams.cli.months import Month as Month
 from streams.cli.options import FOLDER
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
 
 MOST_MONTHS = 1200
-
-
-class Month(click.ParamType):
-    """A calendar month, as its first day."""
-
-    name = "month"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: Any) -> date:
-        """Raises UserError for what is no month."""
-        try:
-            return datetime.strptime(str(value), "%Y-%m").date()  # noqa: DTZ007 - a month has no zone
-        except ValueError:
-            option = param.opts[0] if param else "a month"
-            raise UserError(f"{option}: {value!r} is no month; write it as 2026-03") from None
 
 
 @click.group()
@@ -40,6 +27,9 @@ def export() -> None:
 
     spendstream export parquet spend --from 2026-10 --to 2026-11 --out exports
     """
+
+
+export.add_command(focus)
 
 
 @export.command()

@@ -15,9 +15,10 @@ from rich.text import Text
 
 from sinks.amounts import amount_text
 from sinks.clickhouse import ClickHouseUnavailable
+from streams.cli.consoles import wide_console
 from streams.cli.options import FOLDER
 from streams.cli.prices_diff import print_differences
-from streams.cli.prices_words import PRICES, scope, wide_console
+from streams.cli.prices_words import PRICES, scope
 from streams.rating.check import long_unchecked, warnings
 from streams.rating.diff import Difference, Model, differences, touched
 from streams.rating.in_use import Ledger, Repriced, Unpriced

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.errors import UserError
-from streams.cli.prices_words import bucket_words, day, scope, wide_console
+from streams.cli.consoles import wide_console
+from streams.cli.prices_words import bucket_words, day, scope
 from streams.rating.diff import Difference, Model, differences, touched
 from streams.rating.pricebook import PriceBook
 from streams.rating.timeline import percent_text

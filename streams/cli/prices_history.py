@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.errors import UserError
+from streams.cli.consoles import wide_console
 from streams.cli.prices_words import (
     PRICES,
     bucket_words,
     day,
     decision_words,
     scope,
-    wide_console,
 )
 from streams.rating.history import PastPrice
 from streams.rating.history import history as history_of

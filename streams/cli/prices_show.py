@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.prices_words import PRICES, decision_words, wide_console
+from streams.cli.consoles import wide_console
+from streams.cli.prices_words import PRICES, decision_words
 from streams.rating.pricebook import PriceBook
 from streams.rating.show import ShownPrice, describe
 from streams.settings import load_settings

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from streams.rating.cards import Decision
 from streams.rating.fields import day_or_minute
@@ -17,12 +16,6 @@ PRICES = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Price file.  [default: SPENDSTREAM_PRICES]",
 )
-
-
-def wide_console() -> Console:
-    """A console; a pipe has no width, so nothing is cut there."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=10_000)
 
 
 def decision_words(decision: Decision) -> str:

@@ -13,14 +13,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from reports.routing.estimate import METHOD, Saving
+from reports.routing.figures import Pairs, Span, total
+from reports.routing.report import RoutingReport, as_document, no_interval, routing_report
+from reports.routing.statistics import FEWEST
 from schemas.errors import UserError
 from sinks.amounts import amount_text
 from streams.cli.budget_simulation import Day
+from streams.cli.consoles import wide_console
 from streams.cli.options import FOLDER
-from streams.routing_report.estimate import METHOD, Saving
-from streams.routing_report.figures import Pairs, Span, total
-from streams.routing_report.report import RoutingReport, as_document, no_interval, routing_report
-from streams.routing_report.statistics import FEWEST
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
 
@@ -63,9 +64,7 @@ def routing(
     if as_json:
         click.echo(json.dumps(as_document(found)))
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width: nothing must be cut there
-        console = Console(highlight=False, width=10_000)
+    console = wide_console()
     _print(console, found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -16,13 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.errors import UserError
-from schemas.topics import JOURNAL
 from sinks.clickhouse import ClickHouse
+from streams.cli.applying import confirmed, journal_writer, signature
 from streams.cli.budget_simulation import Day
-from streams.cli.options import connection_options, run, whoami
-from streams.cli.reconcile import wait_for_entry
+from streams.cli.consoles import wide_console
+from streams.cli.options import connection_options, run
 from streams.guard.money import usd
-from streams.kafka import cluster_id, producer
 from streams.rating.pricebook import PriceBook
 from streams.repricing.apply import NotOnlyPrices, Repricer
 from streams.repricing.preview import Change, Preview, What, preview
@@ -79,9 +77,7 @@ def reprice(
     settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse, prices=prices)
     book = PriceBook.load(settings.prices)
     scope = Scope(first, last, model, provider, team)
-    console = Console(highlight=False, stderr=as_json)
-    if not console.is_terminal:  # a pipe has no width: nothing must be cut there
-        console = Console(highlight=False, stderr=as_json, width=10_000)
+    console = wide_console(stderr=as_json)
     connection = connect(settings)
     try:
         check_names(connection, scope)
@@ -94,7 +90,7 @@ def reprice(
         if found.differing:
             raise NotOnlyPrices(str(scope))
         applied = None
-        if not found.empty and (yes or (not as_json and _wanted(console))):
+        if not found.empty and (yes or (not as_json and confirmed(console))):
             applied = _applied(settings, connection, console, scope, book, why)
     finally:
         connection.close()
@@ -107,13 +103,6 @@ def reprice(
         )
 
 
-def _wanted(console: Console) -> bool:
-    if not sys.stdin.isatty():
-        console.print("not applied: --yes applies it")
-        return False
-    return click.confirm("Apply it?")
-
-
 def _applied(
     settings: Settings,
     connection: ClickHouse,
@@ -122,24 +111,14 @@ def _applied(
     book: PriceBook,
     why: str,
 ) -> int:
-    note = f"{whoami()}: {why}: {book.version}" if why else f"{whoami()}: {book.version}"
+    note = f"{signature(why)}: {book.version}"
 
     async def body(advanced: Advanced) -> int:
-        journal = f"{await cluster_id(settings)}/{JOURNAL}"
-        sender = producer(settings)
-        await sender.start()
-        try:
+        async with journal_writer(settings, connection) as to:
             repricer = Repricer(
-                connection,
-                sender,
-                book,
-                note,
-                settings.max_entry_bytes,
-                lambda position: wait_for_entry(connection, journal, position),
+                connection, to.producer, book, note, settings.max_entry_bytes, to.wait
             )
             return await repricer.apply(scope, advanced)
-        finally:
-            await sender.stop()
 
     with _bar(console, "repricing", scope) as advanced:
         return run(settings, body(advanced))

@@ -137,6 +137,7 @@ def _announce(console: Console, stack: Stack) -> None:
         ("publish usage to", f"kafka://{stack.settings.kafka}  topic llm.usage"),
         ("or post it to", f"{stack.ingest}/v1/events"),
         ("ask with SQL", f"{stack.settings.clickhouse}  or: spendstream sql 'SELECT …'"),
+        ("look at it", f"{stack.ingest}/"),
         ("budgets, alerts", f"http://{host}:{stack.ports.web}/v1/budgets  and  /v1/alerts"),
         ("data and logs", str(stack.folder.resolve())),
     ):

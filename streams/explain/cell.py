@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from clickhouse_connect.driver.binding import format_query_value
 
-from schemas.journal import DIMENSIONS, money_text
+from schemas.journal import DIMENSIONS, TRUE_UP, money_text
 from schemas.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from sinks.clickhouse import ClickHouse
 from streams.explain.step import Step, plural
@@ -170,15 +170,21 @@ def _archived(clickhouse: ClickHouse, cell: Cell, cost: Decimal | None, calls: i
         f"FROM usage WHERE {cell.of_archive()}"
     )
     ((archived, signed, events),) = clickhouse.query(sql)
+    ((true_ups,),) = clickhouse.query(
+        f"SELECT sum(cost) FROM spend WHERE {cell.of_ledger()} AND kind = '{TRUE_UP}'"
+    )
     doubt = None
-    if (archived or 0) != (cost or 0) or int(signed) != calls:
+    if pico(archived) != pico(cost) - pico(true_ups) or int(signed) != calls:
         doubt = (
             f"the ledger has {_usd(cost)} of {plural(calls, 'call')}, the archive {_usd(archived)} "
-            f"of {plural(int(signed), 'call')}: events on their way, a true-up to an invoice, or a "
-            "difference that `spendstream reconcile` explains"
+            f"of {plural(int(signed), 'call')}: events on their way, or a difference that "
+            "`spendstream reconcile` explains"
         )
     title = f"{plural(int(events), 'event')} in the archive"
-    facts = () if doubt else ("they add up to the ledger's figure, to the last digit",)
+    facts: tuple[str, ...] = ()
+    if not doubt:
+        beside = f", beside true-ups of {_usd(true_ups)}, which have no events" if true_ups else ""
+        facts = (f"they add up to the ledger's figure, to the last digit{beside}",)
     return Step(title, archived, facts, sql, doubt)
 
 

@@ -196,6 +196,7 @@ def _add_timers(app: GuardApp, guard: Guard, settings: Settings) -> None:
     app.timer(TICK_SECONDS, name="tick")(_guarded(guard, tick))
     for name, seconds, check in (
         ("repeats", TICK_SECONDS, guard.look_for_repeats),
+        ("budgets", TICK_SECONDS, guard.land_budgets),
         ("drift", settings.drift_check_seconds, guard.check_drift),
         ("reconcile", settings.reconcile_seconds, guard.check_archive),
     ):

@@ -20,6 +20,7 @@ from streams.alerts.topic import read_topic
 from streams.budgets.budgets import Budgets
 from streams.detectors.repeats import repeats
 from streams.detectors.storms import Storms
+from streams.guard.budget_landing import BudgetLanding
 from streams.guard.concern import AsOf, Concern
 from streams.guard.concerns import concerns_of, storm_rule
 from streams.guard.drift import ARCHIVE, archive_drift, drift_alert
@@ -65,6 +66,7 @@ class Guard:
         self.notifier = Notifier(channels, self._alert_log, stop, alerting_of(settings).policy)
         self._rules = RuleFiles(settings)
         self.quotas = Quotas(settings)
+        self._landing = BudgetLanding(clickhouse(settings), settings.budgets)
         self.desk = AlertDesk(self._unpublished)
         self._follower: Follower | None = None
         self.drift: dict[str, Drift] = {}
@@ -231,6 +233,11 @@ class Guard:
             storms.observe(found, now)
             await self.desk.hand_in(self.follower.due())
 
+    async def land_budgets(self) -> None:
+        """Put on record, for SQL, where budgets stand that have changed."""
+        if self.ready:
+            await self._landing.land(self.follower)
+
     async def check_drift(self) -> None:
         """Compare with ClickHouse as of the same position; what differs raises an alert."""
         if not self.ready:
@@ -270,6 +277,7 @@ class Guard:
             await channel.close()
         self._clickhouse.close()
         self._asking.close()
+        self._landing.close()
 
     async def _load(self, committed: int, announced: Sequence[Alert]) -> Follower:
         return await load_follower(

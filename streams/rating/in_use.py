@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from schemas.journal import TRUE_UP
 from schemas.tokens import BUCKET_NAMES
 from sinks.clickhouse import ClickHouse
 from streams.rating.check import since
@@ -23,7 +24,7 @@ Key = tuple[str, str, str | None, str | None]
 _KEY = "provider, model, service_tier, region"
 _WITHIN = (
     "minute > (SELECT max(minute) FROM spend) - toIntervalDay({days:UInt32}) "
-    "AND NOT ifNull(served_from_cache, false)"
+    f"AND kind != '{TRUE_UP}' AND NOT ifNull(served_from_cache, false)"
 )
 _MODELS = f"SELECT DISTINCT provider, model FROM spend WHERE {_WITHIN} ORDER BY ALL"
 _UNPRICED = f"""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.journal import SourcePartition
+from schemas.journal import TRUE_UP, SourcePartition
 from schemas.tokens import BUCKET_NAMES
 from sinks.clickhouse import ClickHouse
 from streams.guard.money import pico, usd
@@ -109,11 +109,12 @@ LEDGER_SQL = f"""
         INNER JOIN (SELECT source, partition, max(through) AS upto FROM ({BOUNDS})
                     GROUP BY source, partition) AS b
         ON s.source = b.source AND s.partition = b.partition
-        WHERE a.through <= b.upto
+        WHERE a.through <= b.upto AND a.reason != '{TRUE_UP}'
     )
     GROUP BY source, partition, month
 """
-"""Adjustments count with the offsets that they correct, however late they were appended."""
+"""Adjustments count with the offsets that they correct, however late they were appended. A true-up
+corrects none: there is nothing in the archive that it could be compared with."""
 ARCHIVE_SQL = f"""
     SELECT u.source, u.partition, formatDateTime(occurred_at, '%Y-%m', 'UTC') AS month,
            sum(sign), sum(sign * ({_ARCHIVE_TOKENS})), sum(toInt128(ifNull(cost_pico, 0)))

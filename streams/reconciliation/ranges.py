@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.journal import DIMENSIONS, ROW_SCHEMA, SourcePartition
+from schemas.journal import DIMENSIONS, ROW_SCHEMA, TRUE_UP, SourcePartition
 from schemas.tokens import BUCKET_NAMES
 from sinks.clickhouse import ClickHouse
 from streams.guard.money import pico
@@ -69,7 +69,7 @@ _ADJUSTED = f"""
     INNER JOIN (SELECT source, partition, max(through) AS upto FROM ({BOUNDS})
                 GROUP BY source, partition) AS b
     ON r.source = b.source AND r.partition = b.partition
-    WHERE r.through <= b.upto
+    WHERE r.through <= b.upto AND r.reason != '{TRUE_UP}'
 """
 _ROW = ", ".join((*_KEY, "minute", *DIMENSIONS))
 _AMOUNTS = ", ".join(f"sum(d.{name}) AS {name}" for name in (*SUMS, "amount", "charged"))
@@ -130,7 +130,7 @@ _COUNTS = f"""
     FROM ledger_progress AS p INNER JOIN ({BOUNDS}) AS b
     ON p.journal = b.journal AND p.source = b.source AND p.partition = b.partition
     LEFT JOIN (SELECT source, partition, start, count() AS made FROM adjustments
-               GROUP BY source, partition, start) AS a
+               WHERE reason != '{TRUE_UP}' GROUP BY source, partition, start) AS a
     ON p.source = a.source AND p.partition = a.partition AND p.start = a.start
     WHERE p.accepted AND (p.source, p.partition, p.start) IN
         (SELECT k.1, k.2, k.3 FROM

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from schemas.journal import DIMENSIONS, SourcePartition
+from schemas.journal import DIMENSIONS, TRUE_UP, SourcePartition
 from sinks.clickhouse import ClickHouse
 from streams.guard.money import pico
 from streams.reconciliation.figures import BOUNDS, IS_ADJUSTMENT
@@ -135,7 +135,7 @@ def _differences(scope: Scope) -> str:
         FROM (SELECT * FROM spend WHERE {spent} AND {IS_ADJUSTMENT}) AS s
         INNER JOIN adjustments AS a ON s.journal = a.journal AND s.position = a.position
         INNER JOIN ({_THROUGH}) AS b ON s.source = b.source AND s.partition = b.partition
-        WHERE a.through <= b.upto
+        WHERE a.through <= b.upto AND a.reason != '{TRUE_UP}'
     ) AS s
     GROUP BY {place}
     HAVING {something}

@@ -14,10 +14,11 @@ from aiohttp.http import HttpProcessingError
 from schemas.errors import UserError
 from streams.metrics import HTTP_REQUEST
 from streams.settings import PREFIX
+from streams.web.browser import wants_html
 from streams.web.doorkeeper import Doorkeeper
 from streams.web.openapi import document
 from streams.web.refused import RequestRefused, busy
-from streams.web.route import Handler, Route, as_json
+from streams.web.route import Handler, Route, Site, as_json
 from streams.web.tokens import ANYBODY, Token
 
 log = logging.getLogger(__name__)
@@ -28,16 +29,20 @@ CLOSE_SECONDS = 12.0
 """For answers that are under way when the stage stops: longer than Kafka is given to acknowledge,
 and less than a supervisor waits."""
 
+HOME = "/"
+
 _server_log = logging.getLogger(f"{__name__}.server")
 _server_log.addFilter(lambda record: not _is_bad_http(record))
 
 _Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def web_app(routes: Sequence[Route], doorkeeper: Doorkeeper) -> web.Application:
-    """Every route, `GET /` and `GET /v1/openapi.json`; to be served by `serving`."""
-    app = web.Application(middlewares=[_Turnstile(routes).answering])
-    for route in (*routes, *_about(routes, doorkeeper)):
+def web_app(
+    routes: Sequence[Route], doorkeeper: Doorkeeper, site: Site | None = None
+) -> web.Application:
+    """Every route, `GET /`, `/v1` and `/v1/openapi.json`; to be served by `serving`."""
+    app = web.Application(middlewares=[_Turnstile(routes, site).answering])
+    for route in (*routes, *_about(routes, doorkeeper, site)):
         app.router.add_route(route.method, route.path, _admitted(route, doorkeeper))
     return app
 
@@ -85,7 +90,7 @@ def _admitted(route: Route, doorkeeper: Doorkeeper) -> _Answering:
     return handle
 
 
-def _about(routes: Sequence[Route], doorkeeper: Doorkeeper) -> list[Route]:
+def _about(routes: Sequence[Route], doorkeeper: Doorkeeper, site: Site | None) -> list[Route]:
     """What says what is here; nobody needs a token for it."""
     release = version("spendstream-server")
     openapi = document(routes, release, with_tokens=doorkeeper.demands_tokens)
@@ -95,8 +100,10 @@ def _about(routes: Sequence[Route], doorkeeper: Doorkeeper) -> list[Route]:
         "openapi": "/v1/openapi.json",
         "routes": [f"{route.method} {route.path}" for route in routes],
     }
+    index = _constant(here)
     return [
-        Route("GET", "/", _constant(here)),
+        Route("GET", HOME, index if site is None else _for_browsers(site.home, index)),
+        Route("GET", "/v1", index),
         Route("GET", "/v1/openapi.json", _constant(openapi)),
     ]
 
@@ -108,21 +115,33 @@ def _constant(body: object) -> Handler:
     return handle
 
 
+def _for_browsers(page: Handler, other: Handler) -> Handler:
+    async def handle(request: web.Request, token: Token) -> web.StreamResponse:
+        return await (page if wants_html(request) else other)(request, token)
+
+    return handle
+
+
 class _Turnstile:
     """Lets so many requests in at once, times them, and words what they could not be given.
 
-    Those of ``lasting`` routes are neither counted nor timed: they stay for hours.
+    Those of routes that are ``apart`` are neither counted nor timed: they stay for hours, or are
+    for readers, of whom those who send must not notice anything.
     """
 
-    def __init__(self, routes: Sequence[Route]) -> None:
-        self._lasting = frozenset(route.path for route in routes if route.lasting)
+    def __init__(self, routes: Sequence[Route], site: Site | None) -> None:
+        self._apart = {route.path for route in routes if route.apart}
+        if site is not None:
+            self._apart.add(HOME)
         self._worded = {route.path: route.worded for route in routes}
+        self._elsewhere = as_json if site is None else site.worded
         self._inside = 0
 
     @web.middleware
     async def answering(self, request: web.Request, handler: _Answering) -> web.StreamResponse:
         """The answer of a request, whatever comes of it."""
-        if request.path in self._lasting:
+        resource = request.match_info.route.resource
+        if resource is not None and resource.canonical in self._apart:
             return await self._answer(request, handler)
         started = time.perf_counter()
         self._inside += 1
@@ -138,25 +157,26 @@ class _Turnstile:
             self._check()
             return await handler(request)
         except RequestRefused as refused:
-            return self._worded.get(request.path, as_json)(request, refused)
+            return self._worded.get(request.path, self._elsewhere)(request, refused)
         except web.HTTPException as other:
-            return _plain(request, other)
+            return self._elsewhere(request, _plain(request, other))
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
-            body = {"error": "a fault of ours; the log of the web stage says which", "code": "bug"}
-            return web.json_response(body, status=500)
+            bug = RequestRefused(500, "bug", "a fault of ours; the log of the web stage says which")
+            return self._elsewhere(request, bug)
 
     def _check(self) -> None:
         if self._inside > MAX_REQUESTS:
             raise busy(f"{MAX_REQUESTS} requests are under way already")
 
 
-def _plain(request: web.Request, other: web.HTTPException) -> web.Response:
+def _plain(request: web.Request, other: web.HTTPException) -> RequestRefused:
     """404 and 405 in the form of all other errors."""
-    headers = {"Allow": other.headers["Allow"]} if "Allow" in other.headers else None
+    headers = {"Allow": other.headers["Allow"]} if "Allow" in other.headers else {}
     reason = other.reason.lower()
-    body = {
-        "error": f"{request.method} {request.path[:200]}: {reason}; GET / says what is here",
-        "code": reason.replace(" ", "_"),
-    }
-    return web.json_response(body, status=other.status, headers=headers)
+    return RequestRefused(
+        other.status,
+        reason.replace(" ", "_"),
+        f"{request.method} {request.path[:200]}: {reason}; GET /v1 says what is here",
+        headers,
+    )

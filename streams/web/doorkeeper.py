@@ -67,6 +67,11 @@ class Doorkeeper:
             )
         return token
 
+    def holder(self, is_it: Callable[[Token], bool]) -> Token | None:
+        """The token that this is true of, if there is one at the moment."""
+        tokens = self._current()
+        return next(filter(is_it, tokens.tokens), None) if tokens is not None else None
+
     def _current(self) -> Tokens | None:
         if self._path is None or self._clock() - self._looked < LOOK_SECONDS:
             return self._tokens

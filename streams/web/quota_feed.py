@@ -71,7 +71,7 @@ class QuotaFeed:
 
     def route(self) -> Route:
         """The stream."""
-        return Route("GET", "/v1/quotas", self._stream, "quota", _OPERATION, lasting=True)
+        return Route("GET", "/v1/quotas", self._stream, "quota", _OPERATION, apart=True)
 
     async def _stream(self, request: web.Request, _: Token) -> web.StreamResponse:
         if self._closed or not self.table.ready:

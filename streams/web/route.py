@@ -26,7 +26,8 @@ def as_json(_: web.Request, refused: RequestRefused) -> web.Response:
 @dataclass(frozen=True)
 class Route:
     """``scope`` None: needs no token. ``operation``: its OpenAPI operation object; empty: the route
-    is left out of the document. ``lasting``: its answers go on until the reader leaves.
+    is left out of the document. ``apart``: neither counted nor timed with those that take events,
+    as its answers go on until the reader leaves, or it has bounds of its own.
     ``worded``: how a request that is refused is told."""
 
     method: str
@@ -34,5 +35,14 @@ class Route:
     handler: Handler
     scope: Scope | None = None
     operation: Mapping[str, Any] = field(default_factory=dict)
-    lasting: bool = False
+    apart: bool = False
     worded: Wording = as_json
+
+
+@dataclass(frozen=True)
+class Site:
+    """What there is for browsers. ``home``: `/`, where others are told in JSON what is here.
+    ``worded``: how they are told of what they cannot have."""
+
+    home: Handler
+    worded: Wording

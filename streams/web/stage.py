@@ -21,6 +21,7 @@ from streams.web.outcomes import outcome_routes
 from streams.web.publisher import Publisher
 from streams.web.quota import quota_route
 from streams.web.quota_feed import QuotaFeed
+from streams.web.site import browsers
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +70,12 @@ class WebStage:
             quotas.route(),
             authz_route(quotas.table),
         ]
-        app = web_app(routes, self._doorkeeper)
         work = heartbeat("answering")
-        async with serving(app, self._settings.ingest_host, self._settings.ingest_port) as port:
+        host, port = self._settings.ingest_host, self._settings.ingest_port
+        async with (
+            browsers(self._settings, self._doorkeeper) as (pages, site),
+            serving(web_app([*routes, *pages], self._doorkeeper, site), host, port) as port,
+        ):
             log.info("answering at %s:%d", self._settings.ingest_host, port)
             self._publisher = publisher
             while not stop.is_set():

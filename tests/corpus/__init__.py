@@ -16,6 +16,8 @@ from schemas.avro_files import AvroSchema, usage_schemas
 
 CONFLUENT_SCHEMA_ID = 7
 """The id under which version 1 is registered for the examples in Confluent framing."""
+NEWEST_SCHEMA_ID = 9
+"""The id of the newest version."""
 UNKNOWN_SCHEMA_ID = 404
 """An id that no lookup of a test may know."""
 
@@ -44,7 +46,9 @@ class InvalidExample:
 
 def lookup(schema_id: int) -> AvroSchema | None:
     """The schema registry of the examples."""
-    return usage_schemas()[0] if schema_id == CONFLUENT_SCHEMA_ID else None
+    return {CONFLUENT_SCHEMA_ID: usage_schemas()[0], NEWEST_SCHEMA_ID: usage_schemas()[-1]}.get(
+        schema_id
+    )
 
 
 @cache

@@ -56,6 +56,12 @@ MAXIMAL: Fields = {
     "latency_ms": 2**40,
     "tags": {"git.commit": "dd18da1", "stage": "rerank"},
 }
+PREFIXED: Fields = MAXIMAL | {
+    "event_id": "evt-prefixed",
+    "prefix_hash": "sha256:5feceb66",
+    "prefix_tokens": 2**8 - 1,
+}
+"""What version 2 has beyond version 1: the prefix, here as long as the whole prompt."""
 LONGEST = "é" * 1024
 TEXTS = [name for name, value in MAXIMAL.items() if isinstance(value, str)]
 FREE_TEXTS = [
@@ -103,6 +109,10 @@ def valid_events() -> Iterator[tuple[str, Fields]]:
         yield f"tier {tier}", with_(MINIMAL, service_tier=tier)
     for status in ("ok", "error", "timeout", "cancelled"):
         yield f"status {status}", with_(MINIMAL, status=status)
+    yield "prefixed", PREFIXED
+    yield "a prefix without a size", with_(MINIMAL, prefix_hash="sha256:5feceb66")
+    unknown = with_(MINIMAL, input_tokens=None, prefix_tokens=2**63 - 1)
+    yield "a prefix of an unknown prompt", without(unknown, "input_tokens")
 
 
 VOID = with_(MINIMAL, event_id="void:e", kind="void", voids="e")
@@ -133,7 +143,12 @@ def broken_events() -> Iterator[tuple[str, Fields, str, str]]:
         yield f"cost {cost!r}", with_(MINIMAL, provider_cost=cost), "bad_provider_cost", f"'{cost}'"
     for attempt in (0, -1, -(2**31)):
         yield f"attempt {attempt}", with_(MINIMAL, attempt=attempt), "bad_attempt", str(attempt)
-    for name in ("latency_ms", "context_tokens"):
+    long = with_(PREFIXED, prefix_hash="x" * 1025)
+    yield "prefix_hash too long", long, "invalid_field", "prefix_hash"
+    for tokens in (2**8, 2**63 - 1):
+        prefixed = with_(PREFIXED, prefix_tokens=tokens)
+        yield f"prefix of {tokens}", prefixed, "prefix_too_long", f"{tokens}, more than the prompt"
+    for name in ("latency_ms", "context_tokens", "prefix_tokens"):
         yield f"{name} negative", with_(MINIMAL, **{name: -1}), "negative_value", name
     for name in BUCKET_NAMES:
         yield f"{name} negative", with_(MINIMAL, **{name: -5}), "negative_tokens", f"{name} is -5"

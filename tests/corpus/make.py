@@ -1,8 +1,8 @@
 """Write the corpus: examples of the usage event as bytes, and what every consumer reads in them.
 
-Run as `python -m tests.corpus.make`. Avro is always written under version 1, whatever the newest
-is, so that these bytes stay what producers in the field send. What is expected is written down
-here by hand, never taken from the decoder.
+Run as `python -m tests.corpus.make`. Avro is written under the oldest version that has the fields,
+whatever the newest is, so that these bytes stay what producers in the field send. What is expected
+is written down here by hand, never taken from the decoder.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 
 from fastavro import schemaless_writer
 
-from schemas.avro_files import usage_schemas
-from tests.corpus import CONFLUENT_SCHEMA_ID, UNKNOWN_SCHEMA_ID
+from schemas.avro_files import AvroSchema, usage_schemas
+from tests.corpus import CONFLUENT_SCHEMA_ID, NEWEST_SCHEMA_ID, UNKNOWN_SCHEMA_ID
 from tests.corpus.events import MINIMAL, Fields, broken_events, valid_events, with_, without
 
 V1 = usage_schemas()[0]
@@ -30,8 +30,26 @@ def datum(fields: Fields) -> bytes:
     if isinstance(time, str):
         time = datetime.fromisoformat(time)
     stream = BytesIO()
-    schemaless_writer(stream, V1.parsed, {**fields, "occurred_at": time})
+    schemaless_writer(stream, schema_of(fields).parsed, {**fields, "occurred_at": time})
     return stream.getvalue()
+
+
+def schema_of(fields: Fields) -> AvroSchema:
+    """The oldest version that has these fields."""
+    for schema in usage_schemas():
+        if fields.keys() <= {field["name"] for field in schema.parsed["fields"]}:
+            return schema
+    raise ValueError(f"no version has {', '.join(fields)}")
+
+
+def single_object(fields: Fields) -> bytes:
+    return b"\xc3\x01" + schema_of(fields).fingerprint + datum(fields)
+
+
+def registered(fields: Fields) -> bytes:
+    """In Confluent framing."""
+    first = schema_of(fields) is V1
+    return confluent(CONFLUENT_SCHEMA_ID if first else NEWEST_SCHEMA_ID, datum(fields))
 
 
 def confluent(schema_id: int, body: bytes) -> bytes:
@@ -50,8 +68,8 @@ def cloudevent(data: Any, **attributes: Any) -> bytes:
 def valid() -> Iterator[tuple[str, str, bytes, Fields]]:
     """Name, framing, value, and the fields that are not null."""
     for name, fields in valid_events():
-        yield name, "single_object", SINGLE_OBJECT + datum(fields), fields
-        yield name, "confluent", confluent(CONFLUENT_SCHEMA_ID, datum(fields)), fields
+        yield name, "single_object", single_object(fields), fields
+        yield name, "confluent", registered(fields), fields
         yield name, "json", as_json(fields), fields
         yield name, "cloudevent", cloudevent(fields, id="ignored"), fields
     tagged = with_(MINIMAL, tags={"a": "b"})
@@ -215,9 +233,8 @@ def varint(number: int) -> bytes:
 
 def invalid() -> Iterator[tuple[str, bytes | None, str, str]]:
     for name, fields, code, detail_has in broken_events():
-        body = datum(fields)
-        yield f"{name}, single object", SINGLE_OBJECT + body, code, detail_has
-        yield f"{name}, Confluent", confluent(CONFLUENT_SCHEMA_ID, body), code, detail_has
+        yield f"{name}, single object", single_object(fields), code, detail_has
+        yield f"{name}, Confluent", registered(fields), code, detail_has
         yield f"{name}, JSON", as_json(fields), code, detail_has
     yield from broken_json()
     yield from broken_bytes()

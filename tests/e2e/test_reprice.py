@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import signal
@@ -47,6 +48,7 @@ TEAMS = 3
 TOKENS = {(team, day): 1000 * (team + 1) + day for team in range(TEAMS) for day in range(DAYS)}
 OLD_PICO, NEW_PICO_HALVES = 10**6, 1_500_000 + 3
 """Pico-dollars a token before, and twice what they are after."""
+KINDS_OF_CHARGES = ("usage_usd", "restated_usd")
 RANGE = (
     *("--from", f"{LAST_MONTH:%Y-%m-%d}", "--to", f"{THIS_MONTH - timedelta(days=1):%Y-%m-%d}"),
     *("--model", "unit"),
@@ -153,6 +155,33 @@ def reprice(stack: RunningStack, *flags: str) -> dict[str, Any]:
     return document
 
 
+def charged(stack: RunningStack, month: datetime) -> tuple[Decimal, Decimal]:
+    """What all departments are charged for their usage of a month, and as restated."""
+    done = stack.run("report", "statement", "--month", f"{month:%Y-%m}", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    usage, restated = (
+        sum((Decimal(one[name]) for one in found), Decimal()) for name in KINDS_OF_CHARGES
+    )
+    return usage, restated
+
+
+def focus_corrections(stack: RunningStack, folder: Path) -> tuple[Decimal, Decimal]:
+    """Billed in last month's FOCUS export: all of it, and what is of the class Correction."""
+    month = f"{LAST_MONTH:%Y-%m}"
+    done = stack.run("export", "focus", "--month", month, "--out", str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = folder.iterdir()
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    corrections = [row for row in rows if row["ChargeClass"] == "Correction"]
+    assert {row["x_CorrectionReason"] for row in corrections} == {"repricing"}
+    billed, corrected = (
+        sum((Decimal(row["BilledCost"]) for row in some), Decimal()) for some in (rows, corrections)
+    )
+    return billed, corrected
+
+
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
     os.kill(pid, signal.SIGSTOP)
@@ -163,11 +192,14 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 def test_a_correction_of_a_past_month_is_shown_cut_off_and_applied_once(
-    month: RunningStack, prices: Path
+    month: RunningStack, prices: Path, tmp_path: Path
 ):
     stack, other = month, usd(2 * 7 * 150_000)
     old, new = usd(sum(OLD.values())), usd(sum(NEW.values()))
     assert spent(stack) == old
+    done = stack.run("close", "--month", f"{LAST_MONTH:%Y-%m}", "--why", "books closed", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert charged(stack, LAST_MONTH) == (old + other, 0)
     assert used(stack) == (old + other, old + other)
     assert reprice(stack)["changes"] == []
 
@@ -210,6 +242,10 @@ def test_a_correction_of_a_past_month_is_shown_cut_off_and_applied_once(
     wait_until("the guard follows", lambda: used(stack) == (new + other, new + other))
     done = stack.run("reconcile")
     assert done.returncode == 0, done.stdout
+    # What was closed stays, and the correction is on the next statement.
+    assert charged(stack, LAST_MONTH) == (old + other, 0)
+    assert charged(stack, THIS_MONTH) == (0, new - old)
+    assert focus_corrections(stack, tmp_path) == (new + other, new - old)
 
     found = reprice(stack, "--yes")
     assert (found["changes"], found["ledger_has_yet_to_follow"]) == ([], [])

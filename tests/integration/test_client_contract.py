@@ -45,7 +45,8 @@ def values_of(avro_type: Any) -> st.SearchStrategy[Any]:
 
 
 SOUND = {field["name"]: values_of(field["type"]) for field in SCHEMA["fields"]} | {
-    "provider_cost": st.none() | COSTS
+    "provider_cost": st.none() | COSTS,
+    "prefix_tokens": st.none() | st.just(0),  # as the prompt may have no more
 }
 LEFT_TO_THE_CLIENT = ("event_id", "occurred_at", "kind", "voids", "usage_source", "total_tokens")
 SOUND_EVENTS = st.fixed_dictionaries(

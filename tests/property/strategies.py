@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from schemas.tokens import BUCKET_NAMES, MAX_TOKENS_PER_EVENT
+from schemas.tokens import BUCKET_NAMES, INPUT_BUCKETS, MAX_TOKENS_PER_EVENT
 from schemas.usage import Kind, ServiceTier, Status, UsageEvent, UsageSource
 from schemas.wire import encode, encode_confluent, encode_json
-from tests.corpus import CONFLUENT_SCHEMA_ID
+from tests.corpus import NEWEST_SCHEMA_ID
 
 REQUIRED_TEXTS = ("event_id", "provider", "model", "team")
 OPTIONAL_TEXTS = [
@@ -47,6 +47,7 @@ def valid_events(draw: st.DrawFn) -> UsageEvent:
         "status": st.sampled_from(get_args(Status)),
         "attempt": st.integers(1, 2**31 - 1),
         "context_tokens": st.integers(0, 2**63 - 1),
+        "prefix_tokens": st.integers(0, sum(buckets.get(name, 0) for name in INPUT_BUCKETS)),
         "latency_ms": st.integers(0, 2**63 - 1),
         "served_from_cache": st.booleans(),
         "provider_cost": costs,
@@ -93,7 +94,8 @@ def fields_near_the_rules(draw: st.DrawFn) -> dict[str, Any]:
         **dict.fromkeys(REQUIRED_TEXTS, edge_texts),
         **dict.fromkeys(("voids", "team", "user"), st.none() | edge_texts),
         **dict.fromkeys(
-            (*BUCKET_NAMES, "total_tokens", "context_tokens", "latency_ms"), st.none() | edge_counts
+            (*BUCKET_NAMES, "total_tokens", "context_tokens", "prefix_tokens", "latency_ms"),
+            st.none() | edge_counts,
         ),
         "team": edge_texts,
         "kind": st.sampled_from(get_args(Kind)),
@@ -109,7 +111,7 @@ def fields_near_the_rules(draw: st.DrawFn) -> dict[str, Any]:
 
 def framed(event: UsageEvent) -> list[bytes]:
     """The event in each framing."""
-    return [encode(event), encode_confluent(event, CONFLUENT_SCHEMA_ID), encode_json(event)]
+    return [encode(event), encode_confluent(event, NEWEST_SCHEMA_ID), encode_json(event)]
 
 
 @st.composite

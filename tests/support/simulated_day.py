@@ -17,21 +17,9 @@ from typing import Any
 from spendstream._avro import encode
 from spendstream._event import void_of
 
+from streams.traffic.company import COMPANY, DEPARTMENT, FLASH, FRONTIER, HOURS, MINI, Work
 from streams.traffic.records import Record
-from tests.support.simulated_company import (
-    COMPANY,
-    DEPARTMENT,
-    FLASH,
-    FRONTIER,
-    HELP_DESK,
-    HOUR,
-    HOURS,
-    MINI,
-    MINUTE,
-    Event,
-    Traffic,
-    Work,
-)
+from tests.support.simulated_company import HELP_DESK, HOUR, MINUTE, Event, Traffic
 
 DAY_OF_MONTH = 20
 NORM_DAYS = 3

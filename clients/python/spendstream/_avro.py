@@ -20,7 +20,7 @@ from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 SCHEMA: dict[str, Any] = json.loads(
-    (files("spendstream") / "usage_event.v1.avsc").read_text("utf-8")
+    (files("spendstream") / "usage_event.v2.avsc").read_text("utf-8")
 )
 """This package's own copy of the newest schema; a test compares it with the repository's."""
 

@@ -62,6 +62,8 @@ class UsageFields(TypedDict, total=False):
     total_tokens: int | None
     context_tokens: int | None
     prompt_hash: str | None
+    prefix_hash: str | None
+    prefix_tokens: int | None
     served_from_cache: bool | None
     routing_tier: str | None
     routing_reason: str | None
@@ -86,3 +88,5 @@ BUCKETS: tuple[str, ...] = (
     "output_image_tokens",
 )
 """The disjoint token buckets; their sum is what is billed."""
+PROMPT_BUCKETS = BUCKETS[:8]
+"""Those of the prompt."""

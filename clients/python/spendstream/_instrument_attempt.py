@@ -137,6 +137,7 @@ class Attempt:
             return
         _last.set(Ended(self._event_id, self._number))
         headers = self._answer.headers if self._answer else {}
+        prefix = self._call.prefix
         request_id = said.get("request_id") or _first(headers, _REQUEST_IDS)
         fields = {
             **self._who,
@@ -149,6 +150,8 @@ class Attempt:
             "status": status,
             "error_code": code,
             "prompt_hash": self._call.prompt_hash,
+            "prefix_hash": prefix.hash if prefix else None,
+            "prefix_tokens": prefix.tokens(said) if prefix else None,
             "latency_ms": round((time.perf_counter() - self._began) * 1000),
         }
         tags = {**self._who.get("tags", {}), **(said.get("tags") or {})}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spendstream._prefix import HASH_DIGITS, Prefix, prefix_of
 from spendstream.usage._sse import decoded_object
 
 _CALLS = (
@@ -52,8 +53,6 @@ _PROMPT = (
     *("system", "instructions", "messages", "input", "prompt"),
     *("previous_response_id", "conversation"),
 )
-HASH_DIGITS = 32
-"""Hexadecimal digits of a prompt's hash: 128 bits, so that two prompts never share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,7 @@ class Call:
     request: Mapping[str, Any]
     prompt_hash: str | None
     media: bool = False
+    prefix: Prefix | None = None
 
     @property
     def streams(self) -> bool:
@@ -79,7 +79,8 @@ def is_call(method: str, path: str) -> bool:
 def read_call(provider: str, path: str, body: bytes) -> Call:
     """The call that a request makes; an upload's body is not looked into and comes as none."""
     request = decoded_object(body) or {}
-    return Call(provider, request, prompt_hash(request), path.rstrip("/").endswith(_MEDIA))
+    media = path.rstrip("/").endswith(_MEDIA)
+    return Call(provider, request, prompt_hash(request), media, prefix_of(request))
 
 
 def provider_of_host(host: str) -> str | None:

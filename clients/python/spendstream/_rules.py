@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from spendstream._avro import SCHEMA
-from spendstream._fields import BUCKETS
+from spendstream._fields import BUCKETS, PROMPT_BUCKETS
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -55,6 +55,7 @@ def check(event: Mapping[str, Any]) -> None:
         if not event[name].strip():
             raise InvalidUsage("blank_field", name, f"{name} is empty; give a name")
     _check_buckets(event)
+    _check_prefix(event)
     _check_void(event)
 
 
@@ -196,6 +197,20 @@ def _check_buckets(event: Mapping[str, Any]) -> None:
             "tokens_do_not_add_up",
             "total_tokens",
             f"the disjoint buckets add up to {total}, total_tokens says {said}",
+        )
+
+
+def _check_prefix(event: Mapping[str, Any]) -> None:
+    prefix = event.get("prefix_tokens")
+    if prefix is None:
+        return
+    # Where no bucket of the prompt is known, neither is what the prefix is a part of.
+    prompt = [event[name] for name in PROMPT_BUCKETS if name in event]
+    if prompt and prefix > sum(prompt):
+        raise InvalidUsage(
+            "prefix_too_long",
+            "prefix_tokens",
+            f"prefix_tokens is {prefix}, more than the prompt, which has {sum(prompt)}",
         )
 
 

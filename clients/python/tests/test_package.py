@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,12 @@ def test_the_public_namespace_is_what_all_says():
     assert public == set(spendstream.__all__)
 
 
-def test_the_schema_in_the_package_is_the_repositorys_byte_for_byte(repository: Path):
-    own = repository / "clients/python/spendstream/usage_event.v1.avsc"
-    assert own.read_bytes() == (repository / "schemas/avro/usage_event.v1.avsc").read_bytes()
+def test_the_schemas_in_the_package_are_the_repositorys_byte_for_byte(repository: Path):
+    theirs = sorted((repository / "schemas/avro").glob("usage_event.v*.avsc"))
+    own = sorted((repository / "clients/python/spendstream").glob("usage_event.v*.avsc"))
+    assert [file.name for file in own] == [file.name for file in theirs]
+    assert [file.read_bytes() for file in own] == [file.read_bytes() for file in theirs]
+    assert json.loads(own[-1].read_text("utf-8")) == SCHEMA
 
 
 def test_the_typed_fields_are_those_of_the_schema():

@@ -17,6 +17,7 @@ import spendstream
 from litellm.proxy._types import ProxyException
 from spendstream.litellm import Handler
 from spendstream.litellm._attribution import Attribution
+from spendstream.litellm._event import answered
 from spendstream.litellm._flights import Flights, flight_key
 from spendstream.litellm._gate import Deployed, Gate, Refused, Verdict
 from spendstream.litellm._settings import Misconfigured, Settings
@@ -276,3 +277,26 @@ def test_the_package_does_not_import_litellm_by_itself() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     assert spendstream.__all__
+
+
+def test_what_stays_of_a_prompt_is_told_with_its_share_of_the_tokens() -> None:
+    def event(question: str, **more: Any) -> spendstream.UsageFields:
+        system = {"role": "system", "content": "y" * 40}
+        messages = [system, {"role": "user", "content": question}]
+        ticket = Ticket("large", {"messages": messages, **more})
+        ticket.begin("first", "openai", "gpt-4o")
+        attempt = ticket.end(succeeded=True)
+        assert attempt is not None
+        response = {"usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}}
+        return answered(
+            ticket, attempt, {}, response, None, Attribution.parse("", {"team": "search"})
+        )
+
+    first, second = event("x" * 40), event("z" * 40)
+    assert first["prompt_hash"] != second["prompt_hash"]
+    assert first["prefix_hash"] == second["prefix_hash"]
+    assert first["prefix_tokens"] == second["prefix_tokens"] == 6
+    kept = event("x" * 40, previous_response_id="resp_1")
+    assert kept["prefix_hash"] == first["prefix_hash"]
+    assert kept["prefix_tokens"] is None
+    assert kept["prompt_hash"] == first["prompt_hash"]

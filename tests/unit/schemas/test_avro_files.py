@@ -20,7 +20,7 @@ from schemas.wire import decode, encode, encode_confluent
 from tests.corpus import valid_examples
 from tests.unit.schemas.compatibility import breaking, changed, field_of, raw
 
-V2_ID = 8
+LATER_ID = 8
 
 
 def crc_64_avro(data: bytes) -> bytes:
@@ -83,6 +83,11 @@ def test_version_1_keeps_its_fingerprint():
     assert (first.name, first.fingerprint.hex()) == ("usage_event.v1.avsc", "095eaf1965a82908")
 
 
+def test_version_2_keeps_its_fingerprint():
+    second = usage_schemas()[1]
+    assert (second.name, second.fingerprint.hex()) == ("usage_event.v2.avsc", "99c01c81cdc21f5b")
+
+
 def test_versions_are_numbered_from_one_without_a_gap():
     names = [schema.name for schema in usage_schemas()]
     assert names == [f"usage_event.v{n}.avsc" for n in range(1, len(names) + 1)]
@@ -124,8 +129,8 @@ def test_adjacent_versions_read_each_other():
 
 
 def test_an_added_optional_field_is_compatible():
-    v1 = newest_usage_schema()
-    assert breaking(raw(v1), raw(changed(add_gateway))) == []
+    newest = newest_usage_schema()
+    assert breaking(raw(newest), raw(changed(add_gateway))) == []
 
 
 @pytest.mark.parametrize(
@@ -171,21 +176,22 @@ def test_a_change_that_breaks_a_reader_is_found(change, reason):
 
 
 def test_events_of_a_later_version_are_read_through_the_registry():
-    v2 = changed(add_gateway)
+    later = changed(add_gateway)
     example = next(e for e in valid_examples() if e.name == "maximal, single_object")
     event = decode(example.value)
     stream = BytesIO()
-    schemaless_writer(stream, v2.parsed, {**event.model_dump(), "gateway": "litellm"})
-    framed = b"\x00" + V2_ID.to_bytes(4, "big") + stream.getvalue()
-    assert decode(framed, {V2_ID: v2}.get) == event
+    schemaless_writer(stream, later.parsed, {**event.model_dump(), "gateway": "litellm"})
+    framed = b"\x00" + LATER_ID.to_bytes(4, "big") + stream.getvalue()
+    assert decode(framed, {LATER_ID: later}.get) == event
 
 
 def test_a_reader_of_a_later_version_reads_the_corpus():
-    v2 = changed(add_gateway)
+    later = changed(add_gateway)
     for example in valid_examples():
         if example.framing == "single_object":
-            stream = BytesIO(example.value[10:])
-            fields = schemaless_reader(stream, usage_schemas()[0].parsed, v2.parsed)
+            writer = usage_schema_by_fingerprint(example.value[2:10])
+            assert writer is not None
+            fields = schemaless_reader(BytesIO(example.value[10:]), writer.parsed, later.parsed)
             assert fields.pop("gateway") is None
             event = UsageEvent.model_validate(fields)
             assert event.model_dump(mode="json", exclude_none=True) == example.expect

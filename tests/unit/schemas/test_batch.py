@@ -11,10 +11,16 @@ from polars.testing import assert_frame_equal
 from schemas import batch
 from schemas.avro_files import AvroSchema
 from schemas.batch import INDEX, SMALLEST_SPLIT, Decoded, decode_batch, events_frame
-from schemas.usage import UsageEvent
+from schemas.usage import UsageEvent, checked
 from schemas.wire import decode, encode_confluent
-from tests.corpus import CONFLUENT_SCHEMA_ID, invalid_examples, lookup, valid_examples
-from tests.corpus.events import MINIMAL, with_, without
+from tests.corpus import (
+    CONFLUENT_SCHEMA_ID,
+    NEWEST_SCHEMA_ID,
+    invalid_examples,
+    lookup,
+    valid_examples,
+)
+from tests.corpus.events import MINIMAL, PREFIXED, with_, without
 from tests.corpus.make import SINGLE_OBJECT, as_json, confluent, datum
 from tests.unit.schemas.compatibility import changed, field_of
 
@@ -170,8 +176,21 @@ def test_what_our_encoder_writes_takes_the_fast_path():
     # Texts that fill 1,024 bytes are looked at one by one.
     events = [decode(e.value, lookup) for e in valid_examples() if len(e.value) < 1000]
     registry = CountingLookup()
-    decoded = decode_batch([encode_confluent(e, CONFLUENT_SCHEMA_ID) for e in events], registry)
+    decoded = decode_batch([encode_confluent(e, NEWEST_SCHEMA_ID) for e in events], registry)
     assert decoded.events.height == registry.asked == len(events)
+
+
+def test_versions_may_be_mixed_in_a_batch_and_all_of_them_take_the_fast_path():
+    values = confluent_values(300)
+    for number in range(0, 300, 3):
+        fields = with_(PREFIXED, event_id=f"e{number}")
+        values[number] = encode_confluent(checked(fields), NEWEST_SCHEMA_ID)
+    registry = CountingLookup()
+    decoded = decode_batch(values, registry)
+    assert registry.asked == 300
+    assert decoded.events["event_id"].to_list() == [f"e{number}" for number in range(300)]
+    assert decoded.events["prefix_tokens"].drop_nulls().to_list() == [2**8 - 1] * 100
+    assert_same(decoded, decode_batch(values, lookup, fast=False))
 
 
 def test_a_missing_wheel_changes_nothing_but_the_speed(monkeypatch):

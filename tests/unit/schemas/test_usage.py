@@ -79,6 +79,7 @@ def test_every_bucket_is_a_field_and_either_of_the_prompt_or_of_the_answer():
         *BUCKET_NAMES,
         "total_tokens",
         "context_tokens",
+        "prefix_tokens",
     }
     assert (*INPUT_BUCKETS, *OUTPUT_BUCKETS) == BUCKET_NAMES
     assert len(set(BUCKETS)) == len(BUCKETS)

@@ -19,7 +19,7 @@ from schemas.wire import (
     framing_of,
 )
 from tests.corpus import (
-    CONFLUENT_SCHEMA_ID,
+    NEWEST_SCHEMA_ID,
     InvalidExample,
     ValidExample,
     invalid_examples,
@@ -95,7 +95,7 @@ def test_no_reason_shows_an_unfilled_placeholder():
 def test_an_event_survives_each_framing(example: ValidExample):
     event = decode(example.value, lookup)
     assert decode(encode(event)) == event
-    assert decode(encode_confluent(event, CONFLUENT_SCHEMA_ID), lookup) == event
+    assert decode(encode_confluent(event, NEWEST_SCHEMA_ID), lookup) == event
     assert decode(encode_json(event)) == event
 
 

@@ -19,6 +19,7 @@ from tests.support.events import call
 from tests.unit.web.conftest import Server
 
 HASH = sha256("x")
+PAGE_TOKEN = f"tokens:\n- name: a\n  sha256: {HASH}\n  scopes: [page]\n"
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -140,6 +141,27 @@ def test_on_loopback_none_are_needed(host: str):
             f"tokens:\n- {{name: a, sha256: {HASH}, teams: x, defaults: {{team: y}}}}",
             "2: tokens[0] (a).defaults.team: 'y' is no team of this token",
         ),
+        (
+            f"tokens:\n- name: a\n  sha256: {HASH}\n  scopes: [page, traces]",
+            '2: tokens[0] (a).teams: is missing; write for example `teams: [search, "ads-*"]`',
+        ),
+        (
+            PAGE_TOKEN + "  teams: ads-*",
+            "5: tokens[0] (a).teams: 'ads-*' is a pattern, which the page cannot show; say with",
+        ),
+        (
+            PAGE_TOKEN + "  sees: {teams: [ads-*]}",
+            "5: tokens[0] (a).sees.teams[0]: is 'ads-*', a pattern; write out the names",
+        ),
+        (PAGE_TOKEN + "  sees: {}", "5: tokens[0] (a).sees: names nobody; write for example"),
+        (
+            PAGE_TOKEN + "  sees: {department: risk}",
+            "5: tokens[0] (a).sees.department: is no key of what a token sees; did you mean",
+        ),
+        (
+            f"tokens:\n- name: a\n  sha256: {HASH}\n  teams: x\n  sees: {{teams: x}}",
+            "5: tokens[0] (a).sees: is of no use without the scope page; add it to scopes",
+        ),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line_without_the_secret(tmp_path: Path, text: str, said: str):
@@ -173,6 +195,21 @@ def test_the_lines_of_a_new_token_are_for_the_file_and_know_it(tmp_path: Path):
     assert (token.name, token.teams, token.scopes) == ("it's: ci", ("42", "ads-*"), ("traces",))
 
 
+def test_a_new_token_for_the_page_needs_no_team_and_keeps_what_it_sees(tmp_path: Path):
+    seen = ("--sees-department", "risk", "--sees-team", "no")
+    made = CliRunner().invoke(
+        command, ["new", "--name", "ada", "--scope", "page", *seen], catch_exceptions=False
+    )
+    file = tmp_path / "tokens.yaml"
+    file.write_text(f"tokens:\n{made.stdout}")
+    (token,) = read_tokens(file).tokens
+    assert token.sees is not None
+    assert (token.sees.departments, token.sees.teams) == (("risk",), ("no",))
+    none = CliRunner().invoke(command, ["new", "--name", "ci"])
+    assert isinstance(none.exception, UserError)
+    assert str(none.exception).startswith("--team: the scope events needs one")
+
+
 def test_check_says_what_each_token_may_do(tokens_file: Path):
     said = CliRunner().invoke(command, ["check", str(tokens_file)], catch_exceptions=False)
     assert said.stdout.splitlines() == [
@@ -181,6 +218,26 @@ def test_check_says_what_each_token_may_do(tokens_file: Path):
         "ads: may send events, traces for ads, ads-*",
         "gate: may send quota for *",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("", "a: sees everything on the page"),
+        ("  teams: ['*', x]\n", "everything on the page"),
+        ("  teams: [x, y]\n", "a: sees team x, y on the page"),
+        ("  sees: {departments: risk, teams: [x]}\n", "sees department risk and team x on"),
+        ("  teams: '*'\n  sees: {teams: x}\n", "sees team x on the page"),
+    ],
+)
+def test_check_says_what_a_token_for_the_page_sees(tmp_path: Path, lines: str, said: str):
+    file = tmp_path / "tokens.yaml"
+    file.write_text(PAGE_TOKEN + lines)
+    output = CliRunner().invoke(command, ["check", str(file)], catch_exceptions=False).stdout
+    assert said in output
+    file.write_text(file.read_text().replace("[page]", "[page, acknowledge]"))
+    output = CliRunner().invoke(command, ["check", str(file)], catch_exceptions=False).stdout
+    assert output.endswith("on the page; may acknowledge alerts\n")
 
 
 def test_two_tokens_are_never_the_same():

@@ -9,6 +9,7 @@ from typing import Any
 
 from spendstream._fields import Status, UsageFields
 from spendstream._instrument_calls import prompt_hash
+from spendstream._prefix import prefix_of
 from spendstream.litellm._attribution import Attribution, clean, tags_of
 from spendstream.litellm._ticket import Attempt, Ticket, metadata_of
 from spendstream.litellm._usage import as_mapping, buckets, usage_of
@@ -27,6 +28,8 @@ _PROVIDERS = {
 _ROUTES = ("converse/", "converse_like/", "invoke/", "responses/")
 """What LiteLLM puts in front of a model to choose an endpoint."""
 PROMPT = ("system", "instructions", "messages", "input", "prompt")
+ASKED = (*PROMPT, "tools", "functions", "previous_response_id", "conversation")
+"""What of a request is kept: the prompt, and what more says which part of it stays."""
 
 
 def billed_by(provider: object) -> str:
@@ -70,6 +73,7 @@ def answered(
         fields["model"] = _better(fields["model"], name)
     fields["status"] = "cancelled" if gone else "ok"
     _counted(fields, usage_of(response), response, estimated=gone)
+    _prefixed(fields, _asked(ticket, told))
     if cached:
         fields["served_from_cache"] = True
     else:
@@ -97,6 +101,7 @@ def failed(
     news = None if seen is ticket.counted else as_mapping(seen)
     ticket.counted = seen
     _counted(fields, news, None, estimated=True)
+    _prefixed(fields, _asked(ticket, told))
     return fields
 
 
@@ -121,7 +126,6 @@ def _common(
     ended = end.timestamp() if isinstance(end, datetime) else time.time()
     provider = attempt.provider or told.get("custom_llm_provider")
     group = metadata.get("model_group")
-    prompt = ticket.prompt or {name: told[name] for name in PROMPT if told.get(name)}
     fields = UsageFields(
         event_id=attempt.event_id,
         occurred_at=datetime.fromtimestamp(ended, UTC),
@@ -133,7 +137,7 @@ def _common(
         attempt=attempt.number,
         retry_of=attempt.retry_of,
         latency_ms=max(0, round((ended - attempt.began) * 1000)),
-        prompt_hash=_hash(prompt),
+        prompt_hash=_hash(_asked(ticket, told)),
         routing_tier=ticket.tier,
         routing_reason=clean(ticket.reason),
         shadow_of=ticket.shadow_of,
@@ -150,6 +154,20 @@ def _counted(
     tags = {**(fields["tags"] or {}), **(read.pop("tags", None) or {})}
     fields.update(read)
     fields["tags"] = tags
+
+
+def _asked(ticket: Ticket, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    return ticket.prompt or {name: told[name] for name in ASKED if told.get(name)}
+
+
+def _prefixed(fields: UsageFields, asked: Mapping[str, Any]) -> None:
+    try:
+        prefix = prefix_of(asked)
+    except (TypeError, ValueError):  # as for `_hash`
+        return
+    if prefix is not None:
+        fields["prefix_hash"] = prefix.hash
+        fields["prefix_tokens"] = prefix.tokens(fields)
 
 
 def _better(deployed: str | None, name: str) -> str:
@@ -171,7 +189,7 @@ def _tags(told: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, str
 
 def _hash(prompt: Mapping[str, Any]) -> str | None:
     try:
-        return prompt_hash(prompt)
+        return prompt_hash({name: prompt[name] for name in PROMPT if name in prompt})
     except (TypeError, ValueError):  # no JSON: files, or objects of a framework
         return None
 

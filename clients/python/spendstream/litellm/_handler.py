@@ -67,7 +67,7 @@ class Handler(CustomLogger):
         Raises LiteLLM's ProxyException, status 429, where a budget refuses.
         """
         group = data.get("model")
-        prompt = {name: data[name] for name in _event.PROMPT if name in data}
+        prompt = {name: data[name] for name in _event.ASKED if name in data}
         ticket = Ticket(group if isinstance(group, str) else None, prompt)
         attach(ticket, data)
         who = self._attribution.of(metadata_of(data))

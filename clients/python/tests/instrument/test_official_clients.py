@@ -67,6 +67,21 @@ def test_a_whole_answer_is_one_event(kind: Kind, api, meter, metered):
     assert meter.told() == [{**kind.counted, "team": "search"}]
 
 
+def test_what_stays_of_a_prompt_is_told_with_its_share_of_the_tokens(api, meter, metered):
+    kind = next(one for one in KINDS if "openai" in one.name and not one.asynchronous)
+    client = metered(kind)
+    api.script = [whole(kind.ok)] * 2
+    system = {"role": "system", "content": "y" * 40}
+    for question in ("x" * 40, "z" * 40):
+        messages = [system, {"role": "user", "content": question}]
+        client.chat.completions.create(model="m", messages=messages)
+    first, second = meter.events
+    assert first["prompt_hash"] != second["prompt_hash"]
+    assert first["prefix_hash"] == second["prefix_hash"]
+    # 71 of 140 characters of canonical JSON, of 12 tokens.
+    assert first["prefix_tokens"] == second["prefix_tokens"] == 6
+
+
 @each_client
 def test_each_attempt_is_an_event_that_names_the_one_before(kind: Kind, api, meter, metered):
     api.script = [

@@ -1,0 +1,1 @@
+"""Chargeback: what each department is charged for a month, to the last digit."""

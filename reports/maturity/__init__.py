@@ -1,0 +1,1 @@
+"""Where an organisation stands on four layers, by its own ledger, and what is next."""

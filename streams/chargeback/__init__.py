@@ -1,0 +1,1 @@
+"""Chargeback: the file of rules, and the closing of months. The arithmetic is in `reports`."""

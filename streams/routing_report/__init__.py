@@ -1,1 +1,0 @@
-"""What routing to cheaper tiers costs and does to quality, from shadow calls and outcomes."""

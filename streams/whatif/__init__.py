@@ -1,0 +1,1 @@
+"""How a scenario is written: `+30%..+50%`, `x4`."""
