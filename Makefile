@@ -33,8 +33,8 @@ demo: $(READY) ## run the whole product on simulated teams for a minute
 test: $(READY) ## everything: linters, types, all tests (minutes)
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow --ignore tests/e2e
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/e2e
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m slow --ignore tests/e2e
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m slow tests/e2e
 
 test-kafka: $(READY) ## the end-to-end tests on Apache Kafka (Java 17 and Maven, or SPENDSTREAM_TEST_KAFKA)
 	$(BIN)/python -m pytest -m slow tests/e2e --broker kafka

@@ -1,4 +1,4 @@
-"""An embedded ClickHouse endpoint for a module, and a fresh database in it for each test; and a
+"""An embedded ClickHouse endpoint for a module, and an empty database in it for each test; and a
 Kafka that demands TLS, users and certificates.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from sinks.clickhouse import ClickHouse
-from sinks.migrate import migrate
+from tests.support.emptied import migrated, remove_rows
 from tests.support.kafka_security import DemandingKafka, demanding_kafka
 from tests.support.tls import Authority
 
@@ -58,11 +58,18 @@ def empty(endpoint: str, request: pytest.FixtureRequest) -> Iterator[ClickHouse]
     server.close()
 
 
+@pytest.fixture(scope="module")
+def migrated_once(endpoint: str) -> Iterator[ClickHouse]:
+    """A connection to a database with all tables, which take longer to make than most tests."""
+    with migrated(endpoint, "tables") as connection:
+        yield connection
+
+
 @pytest.fixture
-def clickhouse(empty: ClickHouse) -> ClickHouse:
+def clickhouse(migrated_once: ClickHouse) -> ClickHouse:
     """A connection to a database with all tables, without rows."""
-    migrate(empty)
-    return empty
+    remove_rows(migrated_once)
+    return migrated_once
 
 
 @pytest.fixture(scope="session")

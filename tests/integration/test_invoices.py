@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from schemas.errors import UserError
-from sinks.clickhouse import ClickHouse
 from streams.cli.main import main
 from streams.explain.cell import Cell, explain_cell
 from streams.guard.money import usd
@@ -24,7 +23,6 @@ from streams.rating.pricebook import PriceBook
 from streams.reconciliation.verdict import reconcile
 from tests.integration.test_reconcile import Pipeline
 from tests.integration.test_repricing import CutOff, Journal
-from tests.support.emptied import empty, migrated
 from tests.support.events import PRICES
 from tests.support.ledger_rows import JOURNAL
 
@@ -36,19 +34,6 @@ HEAD = "start_time_iso,end_time_iso,amount_value,amount_currency,quantity,quanti
 RATES = {"input": Decimal(1), "cached input": Decimal(1), "output": Decimal(1)}
 """USD for a million tokens of the model `unit`, as in `PRICES`."""
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def tables(endpoint: str) -> Iterator[ClickHouse]:
-    with migrated(endpoint, "invoices") as connection:
-        yield connection
-
-
-@pytest.fixture
-def clickhouse(tables: ClickHouse) -> ClickHouse:
-    """All tables, without rows."""
-    empty(tables)
-    return tables
 
 
 @pytest.fixture(scope="module")

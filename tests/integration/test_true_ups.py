@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +11,6 @@ import pytest
 
 from schemas.errors import UserError
 from schemas.journal import SourcePartition, decode_entry
-from sinks.clickhouse import ClickHouse
 from streams.guard.concern import Accepted, AsOf
 from streams.guard.money import pico
 from streams.guard.totals import Totals
@@ -25,7 +23,6 @@ from streams.trueup.append import Appended, append_true_ups
 from streams.trueup.money import Amount, TrueUp
 from tests.integration.test_reconcile import Pipeline
 from tests.integration.test_repricing import CutOff, Journal
-from tests.support.emptied import empty, migrated
 from tests.support.events import PRICES, call
 from tests.support.ledger_rows import JOURNAL, NOON, SOURCE
 
@@ -43,19 +40,6 @@ PAID = TrueUp(
         Amount(DAY, Decimal(0), SEARCH | {"team": "nobody"}),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def tables(endpoint: str) -> Iterator[ClickHouse]:
-    with migrated(endpoint, "true_ups") as connection:
-        yield connection
-
-
-@pytest.fixture
-def clickhouse(tables: ClickHouse) -> ClickHouse:
-    """All tables, without rows."""
-    empty(tables)
-    return tables
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def migrated(endpoint: str, name: str) -> Iterator[ClickHouse]:
         server.close()
 
 
-def empty(connection: ClickHouse) -> None:
+def remove_rows(connection: ClickHouse) -> None:
     """Take the rows out of every table that has any, but the record of migrations."""
     for (name,) in connection.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() "
