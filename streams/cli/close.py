@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from schemas.errors import UserError
@@ -19,7 +17,7 @@ from sinks.amounts import amount_text
 from sinks.closings import Closing, Total, closings
 from streams.chargeback.closing import Draft, draft, record
 from streams.cli.applying import confirmed
-from streams.cli.consoles import wide_console
+from streams.cli.consoles import plain_table, wide_console
 from streams.cli.months import Month
 from streams.cli.options import FOLDER, whoami
 from streams.stack.run_file import settings_for
@@ -124,7 +122,7 @@ def list_(month: date | None, as_json: bool, folder: Path, clickhouse: str | Non
         for one in found
     ]
     heads = ("month", "closing", "closed (UTC)", "by", "why", "calls", "cost")
-    console.print(_table(heads, rows, numbers={1, 5, 6}))
+    console.print(plain_table(heads, rows, numbers={1, 5, 6}))
 
 
 @close.command()
@@ -168,7 +166,7 @@ def diff(month: date | None, as_json: bool, folder: Path, clickhouse: str | None
         for row in rows
     ]
     heads = ("month", "closing", "department", "team", "why", "calls", "cost", "last (UTC)")
-    console.print(_table(heads, shown, numbers={1, 5, 6}))
+    console.print(plain_table(heads, shown, numbers={1, 5, 6}))
 
 
 def _print(console: Console, drafted: Draft, now: datetime) -> None:
@@ -182,7 +180,7 @@ def _print(console: Console, drafted: Draft, now: datetime) -> None:
         rows.append(row + ((_change(one, before),) if drafted.before else ()))
     if drafted.before:
         heads = (*heads, f"since closing {drafted.before.number}")
-    console.print(_table(heads, rows, numbers={2, 3, 4}))
+    console.print(plain_table(heads, rows, numbers={2, 3, 4}))
     console.print(f"{closing.calls:,} calls, {_usd(closing.cost)}")
     if drafted.early(now):
         console.print(
@@ -208,15 +206,6 @@ def _as_document(one: Closing) -> dict[str, Any]:
         "calls": one.calls,
         "cost_usd": _text(one.cost),
     }
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # texts, as a name may look like markup
-    return table
 
 
 def _text(amount: Decimal | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from schemas.errors import UserError
 from sinks.amounts import amount_text
-from streams.cli.consoles import wide_console
+from streams.cli.consoles import plain_table, wide_console
 from streams.cli.export import Month
 from streams.cli.options import FOLDER
 from streams.guard.money import usd
@@ -134,7 +134,7 @@ def _print(console: Console, found: Variance) -> None:
     if found.parts:
         console.print("Why", style="bold")
         console.print(
-            table(
+            plain_table(
                 ("cause", "USD", "which means"),
                 [
                     [name_of(cause), money(usd_, signed=True), MEANING[cause]]
@@ -189,7 +189,7 @@ def _rows(rows: Iterable[Row], *, with_day: bool) -> Table:
         for row in rows
     ]
     first = 2 if with_day else 1
-    return table((["day"] if with_day else []) + heads, cells, set(range(first, first + 5)))
+    return plain_table((["day"] if with_day else []) + heads, cells, set(range(first, first + 5)))
 
 
 def _why(parts: Parts) -> str:
@@ -197,13 +197,3 @@ def _why(parts: Parts) -> str:
     told = [f"{name_of(cause)} {money(amount, signed=True)}" for cause, amount in largest[:3]]
     more = len(largest) - len(told)
     return ", ".join(told) + (f" and {more} more" if more > 0 else "")
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> Table:
-    """A table whose columns ``numbers`` are set to the right."""
-    drawn = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for index, head in enumerate(heads):
-        drawn.add_column(head, justify="right" if index in numbers else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(Text, row))  # texts, as a name may look like markup
-    return drawn

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from sinks.clickhouse import ClickHouse
 from streams.cli.applying import confirmed, journal_writer, signature
-from streams.cli.consoles import wide_console
+from streams.cli.consoles import plain_table, wide_console
 from streams.cli.export import Month
-from streams.cli.invoice_report import NO_MODEL, check_zone, headline, money, table
+from streams.cli.invoice_report import NO_MODEL, check_zone, headline, money
 from streams.cli.options import connection_options, run
 from streams.invoices.report import text
 from streams.invoices.trueup import Due, due, true_up
@@ -123,7 +123,7 @@ def _print(console: Console, found: Variance, left: Due) -> None:
     console.print(Text(f"\nto true up: {money(left.total, signed=True)}\n"), style="bold")
     for what, sums in (("model", left.by_model()), ("team", left.by_team())):
         rows = [[name or NO_MODEL, money(amount, signed=True)] for name, amount in sums[:SHOWN]]
-        console.print(table((what, "true-up"), rows, {1}))
+        console.print(plain_table((what, "true-up"), rows, {1}))
         if (more := len(sums) - SHOWN) > 0:
             console.print(f"… and {more:,} more (--json shows them)")
         console.print()

@@ -22,7 +22,7 @@ from reports.page.words import NOTHING, shown
 from reports.savings import Range
 from schemas.errors import UserError
 from streams.cli.budget_simulation import Day
-from streams.cli.consoles import wide_console
+from streams.cli.consoles import plain_table, wide_console
 from streams.cli.options import FOLDER
 from streams.cli.recorded_rates import record_rates
 from streams.stack.run_file import settings_for
@@ -150,7 +150,7 @@ def _evidence_table(one: Standing) -> Table:
         ]
         for known in one.evidence
     ]
-    return _table(("evidence", "is", "level", "to go on"), rows, numbers={1, 2})
+    return plain_table(("evidence", "is", "level", "to go on"), rows, numbers={1, 2})
 
 
 def _wanted(known: Evidence) -> str:
@@ -176,7 +176,7 @@ def _roadmap_table(found: Maturity) -> Table:
         ]
         for one in found.roadmap
     ]
-    return _table(("months", "step", "layer", "would have saved", "how"), rows, numbers={3})
+    return plain_table(("months", "step", "layer", "would have saved", "how"), rows, numbers={3})
 
 
 def _saving_text(saving: Range | None) -> str:
@@ -184,12 +184,3 @@ def _saving_text(saving: Range | None) -> str:
         return NOTHING
     low, high = (shown("usd", amount, "USD") for amount in (saving.low, saving.high))
     return low if low == high else f"{low} to {high}"
-
-
-def _table(heads: tuple[str, ...], rows: list[list[str]], numbers: set[int]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table

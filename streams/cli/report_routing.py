@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +20,7 @@ from reports.routing.statistics import FEWEST
 from schemas.errors import UserError
 from sinks.amounts import amount_text
 from streams.cli.budget_simulation import Day
-from streams.cli.consoles import wide_console
+from streams.cli.consoles import plain_table, wide_console
 from streams.cli.options import FOLDER
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
@@ -92,7 +92,7 @@ def _pairs_table(found: RoutingReport) -> Table:
     rows = [_pairs_row(one.use_case or NOTHING, one) for one in found.pairs]
     rows += [_pairs_row("all", one) for one in found.overall]
     heads = ("use case", "call → shadow", "pairs", "calls cost", "shadows cost", "difference")
-    return _table((*heads, "quality"), rows, numbers={2, 3, 4, 5})
+    return plain_table((*heads, "quality"), rows, numbers={2, 3, 4, 5})
 
 
 def _pairs_row(use_case: str, one: Pairs) -> list[str]:
@@ -147,7 +147,7 @@ def _saving_table(groups: Sequence[Saving]) -> Table:
         for one in groups
     ]
     heads = ("use case", "tier", "calls", "cost", "would have saved")
-    return _table(heads, rows, numbers={2, 3, 4})
+    return plain_table(heads, rows, numbers={2, 3, 4})
 
 
 def _decisions_table(found: RoutingReport) -> Table:
@@ -156,16 +156,7 @@ def _decisions_table(found: RoutingReport) -> Table:
         cost = _usd(one.cost) + (f" ({one.unknown:,} without a cost)" if one.unknown else "")
         reason = one.reason or (NOTHING if one.tier else "not routed")
         rows.append([one.tier or NOTHING, reason, f"{one.calls:,}", cost])
-    return _table(("tier", "reason", "calls", "cost"), rows, numbers={2, 3})
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # texts, as a name may look like markup
-    return table
+    return plain_table(("tier", "reason", "calls", "cost"), rows, numbers={2, 3})
 
 
 def _usd(amount: Decimal) -> str:

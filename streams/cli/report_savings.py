@@ -21,7 +21,7 @@ from reports.savings.model import Model
 from schemas.errors import UserError
 from sinks.amounts import amount_text, percent
 from streams.cli.budget_simulation import Day
-from streams.cli.consoles import wide_console
+from streams.cli.consoles import plain_table, wide_console
 from streams.cli.options import FOLDER
 from streams.cli.recorded_rates import record_rates
 from streams.stack.run_file import settings_for
@@ -161,10 +161,7 @@ def _print(console: Console, found: Savings) -> None:
 
 
 def _table(found: Savings) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for head in ("saving", "looked at", "alone", "of the total"):
-        justify = "right" if head in {"alone", "of the total"} else "left"
-        table.add_column(head, justify=justify, overflow="fold")  # type: ignore[arg-type]  # literals
+    table = plain_table(("saving", "looked at", "alone", "of the total"), numbers={2, 3})
     for one in found.kinds:
         looked = f"{one.calls:,} {one.looked_at}, {_usd(one.cost)}"
         table.add_row(one.title, looked, _range(one.alone), _range(one.added))

@@ -12,7 +12,6 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from rich.text import Text
 
 from reports.chargeback.boundaries import asof
@@ -26,7 +25,7 @@ from sinks.amounts import amount_text
 from sinks.clickhouse import ClickHouse
 from sinks.closings import closings, positions_now
 from streams.chargeback.rules_file import check_names, load_rules, unknown_department
-from streams.cli.consoles import wide_console
+from streams.cli.consoles import plain_table, wide_console
 from streams.cli.months import Month
 from streams.cli.options import FOLDER
 from streams.stack.run_file import settings_for
@@ -144,10 +143,8 @@ def _print(papers: Sequence[Paper], files: Sequence[Path]) -> None:
     rules = first.rules
     console.print(Text(f"Statements of {first.asof.month:%Y-%m} (UTC)"))
     console.print(Text(f"{first.standing}\n"))
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     heads = ("department", "usage", "restated", "shared", "markup", "total", rules.currency)
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index else "left", overflow="fold")
+    table = plain_table(heads, numbers=range(1, len(heads)))
     for paper in papers:
         one = paper.statement
         row = (one.usage, one.restated, one.shared_cost, one.markup, one.total)

@@ -18,7 +18,7 @@ from schemas.errors import UserError
 from sinks.clickhouse import ClickHouse
 from streams.cli.applying import confirmed, journal_writer, signature
 from streams.cli.budget_simulation import Day
-from streams.cli.consoles import wide_console
+from streams.cli.consoles import plain_table, wide_console
 from streams.cli.options import connection_options, run
 from streams.guard.money import usd
 from streams.rating.pricebook import PriceBook
@@ -166,15 +166,10 @@ def _print(console: Console, found: Preview, scope: Scope, book: PriceBook) -> N
 
 
 def _table(found: Preview) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     heads = ("team", "model", "price", "calls", "cost so far", "new cost", "difference")
-    for head in heads:
-        right = head not in {"team", "model", "price"}
-        table.add_column(head, justify="right" if right else "left", overflow="fold")
     largest = sorted(found.changes.items(), key=lambda item: (-abs(item[1].difference), item[0]))
-    for what, change in largest[:SHOWN]:
-        table.add_row(*map(Text, _row(what, change)))  # texts, as a name may look like markup
-    return table
+    rows = (_row(what, change) for what, change in largest[:SHOWN])
+    return plain_table(heads, rows, range(3, len(heads)))
 
 
 def _row(what: What, change: Change) -> list[str]:

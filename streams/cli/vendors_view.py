@@ -13,6 +13,7 @@ from rich.text import Text
 from reports.vendors.compare import ASSUMPTIONS, Compared
 from schemas.journal import money_text
 from sinks.amounts import amount_text
+from streams.cli.consoles import plain_table
 from streams.vendors.report import VendorReport
 from streams.vendors.token_range import range_text
 
@@ -87,10 +88,8 @@ def _print_rest(console: Console, found: VendorReport, *, all_models: bool) -> N
 
 
 def _table(compared: Iterable[Compared]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for head in ("model", "calls", "cost", "elsewhere", "would have cost", "difference"):
-        right = head in {"calls", "cost", "would have cost", "difference"}
-        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    heads = ("model", "calls", "cost", "elsewhere", "would have cost", "difference")
+    table = plain_table(heads, numbers={1, 2, 4, 5})
     before = None
     for one in compared:
         name = f"{one.choice.provider}/{one.choice.model}"

@@ -16,6 +16,7 @@ from reports.scenarios.budgets import Against
 from reports.scenarios.scenario import Line, Outcome, Scenario, outcome, outcomes_by
 from schemas.journal import money_text
 from sinks.amounts import amount_text, limit_text, percent
+from streams.cli.consoles import plain_table
 
 SHOWN = 15
 """Lines of each table; --json has all."""
@@ -66,7 +67,7 @@ def _print_budgets(console: Console, budgets: Sequence[Against]) -> None:
     sure = sum(one.low > one.limit for one in budgets)
     counted = f"{over:,}" if over == sure else f"{sure:,} to {over:,}"
     console.print(f"Budgets over their limit: {counted} of {len(budgets):,}", style="bold")
-    table = _columns(("budget", "limit", "used", "would be used"), {1, 2, 3})
+    table = plain_table(("budget", "limit", "used", "would be used"), numbers={1, 2, 3})
     for one in budgets[:SHOWN]:
         who = ", ".join(f"{name} {value}" for name, value in sorted(one.scope.items()))
         ends = [amount_text(end, one.unit) for end in (one.low, one.high)]
@@ -84,20 +85,13 @@ def _print_budgets(console: Console, budgets: Sequence[Against]) -> None:
 
 
 def _table(name: str, rows: Iterable[Outcome], whole: Outcome) -> Table:
-    table = _columns((name, "cost", "would cost", "more"), {1, 2, 3})
+    table = plain_table((name, "cost", "would cost", "more"), numbers={1, 2, 3})
     for one in (*rows, whole):
         ends = [_usd(end) for end in (one.low, one.high)]
         more = [_signed(end) for end in one.more or ()] or [NOTHING] * 2
         style = "bold" if one is whole else ""
         cells = (one.name, _usd(one.base), _to(ends), _to(more))
         table.add_row(*(Text(cell, style=style) for cell in cells))
-    return table
-
-
-def _columns(heads: Sequence[str], numbers: set[int]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index in numbers else "left", overflow="fold")
     return table
 
 
