@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.live import Live
@@ -81,7 +82,9 @@ class DemoFailed(SpendstreamError):
 )
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON, no table.")
 @FOLDER
+@click.pass_context
 def demo(
+    context: click.Context,
     seconds: int,
     seed: int,
     picture: Path | None,
@@ -103,13 +106,18 @@ def demo(
     it running: a page, reports and budgets with data in them.
     """
     configure_logging("demo", "WARNING")
+    given = {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
     if month is not None:
-        if picture is not None:
-            raise UserError("--picture is of the minute: leave it out, or --month")
+        if of_the_minute := given & {"picture", "seconds"}:
+            raise UserError(f"--{min(of_the_minute)} is of the minute: leave it out, or --month")
         fill_and_serve(folder / "month", month, thinned, seed, once=once, as_json=as_json)
         return
-    if once:
-        raise UserError("--once is of --month: say which, such as --month last")
+    if of_a_month := given & {"once", "thinned"}:
+        raise UserError(f"--{min(of_a_month)} is of --month: say which, such as --month last")
     console = Console(highlight=False, record=picture is not None, quiet=as_json)
     if picture is not None:
         console.width = PICTURE_WIDTH

@@ -56,6 +56,11 @@ def test_a_past_month_lands_whole_and_its_budgets_are_judged_by_its_own_time(
         (("--month", "2999-01"), "--month: 2999-01 has not begun; such as last, or this"),
         (("--month", "november"), "--month: 'november' is no month; write it as 2026-03"),
         (("--once",), "--once is of --month: say which, such as --month last"),
+        (("--thinned", "5"), "--thinned is of --month: say which, such as --month last"),
+        (
+            ("--month", "2026-10", "--seconds", "50"),
+            "--seconds is of the minute: leave it out, or --month",
+        ),
     ],
 )
 def test_a_mistake_says_what_would_be_right(
