@@ -23,6 +23,7 @@ from streams.cli.applying import confirmed, journal_writer, signature
 from streams.cli.consoles import wide_console
 from streams.cli.months import Month
 from streams.cli.options import connection_options, run
+from streams.cli.usd_words import signed_exact_pico
 from streams.guard.money import usd
 from streams.settings import Settings
 from streams.stack.run_file import settings_for
@@ -91,7 +92,8 @@ def apply(
     elif applied:
         total = sum(one.pico for one in applied)
         console.print(
-            f"applied: {_signed(total)} in {sum(one.true_ups for one in applied):,} true-ups\n"
+            f"applied: {signed_exact_pico(total)} in "
+            f"{sum(one.true_ups for one in applied):,} true-ups\n"
             "next: spendstream reconcile proves that nothing else has changed"
         )
 
@@ -114,12 +116,14 @@ def _print(console: Console, left: Sequence[Statement], month: date) -> None:
     console.print(f"Agreements of {month:%Y-%m} (UTC)")
     for one in left:
         so_far = sum(one.applied.values())
-        console.print(Text(f"\n{one.agreement.name}: {_signed(one.outstanding)}", style="bold"))
+        console.print(
+            Text(f"\n{one.agreement.name}: {signed_exact_pico(one.outstanding)}", style="bold")
+        )
         if one.applied:
-            console.print(f"  the ledger has {_signed(so_far)} of it so far")
+            console.print(f"  the ledger has {signed_exact_pico(so_far)} of it so far")
         by_team = _by_team(one)
         for team, amount in by_team[:SHOWN]:
-            console.print(Text(f"  team {team}: {_signed(amount)}"))
+            console.print(Text(f"  team {team}: {signed_exact_pico(amount)}"))
         if (more := len(by_team) - SHOWN) > 0:
             console.print(f"  … and {more:,} more teams (--json shows them)")
     if not left:
@@ -160,9 +164,3 @@ def as_document(
             for one in applied
         ],
     }
-
-
-def _signed(pico: int) -> str:
-    """In full: what is written into the ledger is read to the last digit."""
-    sign = "-" if pico < 0 else "+" if pico > 0 else ""
-    return f"{sign}${usd(abs(pico)).normalize():f}"

@@ -11,13 +11,11 @@ from rich.text import Text
 
 from reports.figures.period import Period
 from schemas.errors import UserError
-from sinks.amounts import amount_text
 from streams.agreements.statement import Statement, Statements
-from streams.guard.money import usd
+from streams.cli.usd_words import NOTHING, pico_text
 
 MOST = 36
 """Months at once: a typing error in a year would ask for thousands."""
-NOTHING = "–"
 
 
 def months_since(first: date, last: date) -> list[date]:
@@ -55,7 +53,7 @@ def _table(statements: Sequence[Statement]) -> Table:
     for one in statements:
         settled = one.settled
         if not one.in_force:
-            table.add_row(f"{one.month:%Y-%m}", _usd(settled.eligible.spend), *[NOTHING] * 4)
+            table.add_row(f"{one.month:%Y-%m}", pico_text(settled.eligible.spend), *[NOTHING] * 4)
             continue
         amounts = [
             settled.eligible.spend,
@@ -65,10 +63,6 @@ def _table(statements: Sequence[Statement]) -> Table:
             settled.saved,
         ]
         total = [before + amount for before, amount in zip(total, amounts, strict=True)]
-        table.add_row(f"{one.month:%Y-%m}", *map(_usd, amounts))
-    table.add_row(*(Text(cell, style="bold") for cell in ("in force", *map(_usd, total))))
+        table.add_row(f"{one.month:%Y-%m}", *map(pico_text, amounts))
+    table.add_row(*(Text(cell, style="bold") for cell in ("in force", *map(pico_text, total))))
     return table
-
-
-def _usd(pico: int) -> str:
-    return amount_text(usd(pico), "USD")

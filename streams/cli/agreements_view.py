@@ -14,13 +14,13 @@ from rich.text import Text
 
 from reports.figures.period import Period
 from schemas.journal import money_text
-from sinks.amounts import amount_text, limit_text, number_text
+from sinks.amounts import limit_text, number_text
 from streams.agreements.book import Agreement, Commitment, Step, Volume
 from streams.agreements.statement import Statement, Statements
 from streams.agreements.terms import break_even, next_step, step_reached, utilisation
+from streams.cli.usd_words import NOTHING, pico_text, signed_pico
 from streams.guard.money import usd
 
-NOTHING = "–"
 Fact = tuple[str, str]
 
 
@@ -78,7 +78,7 @@ def print_statements(console: Console, found: Statements, today: date) -> None:
 
 def _facts(one: Statement) -> Iterator[Fact]:
     settled = one.settled
-    yield "eligible spend", _usd(settled.eligible.spend)
+    yield "eligible spend", pico_text(settled.eligible.spend)
     if not one.spent.places:
         yield "note", "no call of this month has this provider and these models"
     if one.spent.unknown:
@@ -90,18 +90,21 @@ def _facts(one: Statement) -> Iterator[Fact]:
     elif one.agreement.commitment is not None:
         yield from _commitment_facts(one, one.agreement.commitment)
     if one.in_force:
-        yield "owed", f"{_usd(settled.owed)}, {_saved(settled.saved)}"
+        yield "owed", f"{pico_text(settled.owed)}, {_saved(settled.saved)}"
     if one.agreement.proposed:
         return
     held, left = sum(one.applied.values()), one.outstanding
     if one.has_no_bearer:
-        yield "in the ledger", f"{_signed(held)}; the shortfall has nobody to go to (shortfall_to)"
+        yield (
+            "in the ledger",
+            f"{signed_pico(held)}; the shortfall has nobody to go to (shortfall_to)",
+        )
     elif one.to_apply():  # parts may differ where their sum does not: late spend moves them
-        yield "in the ledger", f"{_signed(held)}; {_signed(left)} to apply"
+        yield "in the ledger", f"{signed_pico(held)}; {signed_pico(left)} to apply"
     else:
         yield (
             "in the ledger",
-            f"{_signed(held)}: all of it" if held else "nothing, and nothing is due",
+            f"{signed_pico(held)}: all of it" if held else "nothing, and nothing is due",
         )
 
 
@@ -133,12 +136,12 @@ def _volume_facts(one: Statement, volume: Volume) -> Iterator[Fact]:
     )
     if (following := next_step(volume, eligible)) is not None:
         step, more = following
-        missing = _usd(more) if volume.measure == "spend" else f"{number_text(more)} tokens"
+        missing = pico_text(more) if volume.measure == "spend" else f"{number_text(more)} tokens"
         yield (
             "next step",
             f"above {_above(volume, step)}: {_percent(step.percent)}, {missing} away",
         )
-    yield "rebate", _usd(one.settled.rebate)
+    yield "rebate", pico_text(one.settled.rebate)
     yield "coverage", f"{_share(one.settled.coverage)} of the spend earns it"
 
 
@@ -146,16 +149,19 @@ def _commitment_facts(one: Statement, terms: Commitment) -> Iterator[Fact]:
     settled = one.settled
     yield (
         "utilisation",
-        f"{_share(utilisation(terms, settled))}: {_usd(settled.used)} of "
+        f"{_share(utilisation(terms, settled))}: {pico_text(settled.used)} of "
         f"{limit_text(terms.monthly_usd, 'USD')}",
     )
     yield "coverage", f"{_share(settled.coverage)} of the spend is discounted"
-    yield "discount", _usd(settled.rebate)
-    yield "shortfall", _usd(settled.shortfall) + (" (paid, not used)" if settled.shortfall else "")
+    yield "discount", pico_text(settled.rebate)
+    yield (
+        "shortfall",
+        pico_text(settled.shortfall) + (" (paid, not used)" if settled.shortfall else ""),
+    )
     even = break_even(terms)
     distance = settled.eligible.spend - even
-    side = f"{_usd(abs(distance))} {'above' if distance >= 0 else 'below'}"
-    yield "break-even", f"pays from {_usd(even)} of spend a month on; this month is {side}"
+    side = f"{pico_text(abs(distance))} {'above' if distance >= 0 else 'below'}"
+    yield "break-even", f"pays from {pico_text(even)} of spend a month on; this month is {side}"
 
 
 def as_document(found: Statements) -> dict[str, Any]:
@@ -213,7 +219,7 @@ def _above(volume: Volume, step: Step) -> str:
 def _saved(pico: int, beside: str = "without it") -> str:
     if pico == 0:
         return f"as much as {beside}"
-    return f"{_usd(abs(pico))} {'less' if pico > 0 else 'more'} than {beside}"
+    return f"{pico_text(abs(pico))} {'less' if pico > 0 else 'more'} than {beside}"
 
 
 def _percent(percent: Decimal) -> str:
@@ -237,11 +243,3 @@ def _decimal(share: Fraction | None) -> str | None:
 
 def _exact(pico: int) -> str:
     return money_text(usd(pico))
-
-
-def _usd(pico: int) -> str:
-    return amount_text(usd(pico), "USD")
-
-
-def _signed(pico: int) -> str:
-    return f"+{_usd(pico)}" if pico > 0 else _usd(pico)

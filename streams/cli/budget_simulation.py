@@ -5,35 +5,20 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from schemas.errors import UserError
 from streams.budgets.budget_file import read_budgets
 from streams.cli.budget_outcome import as_document, print_outcome
+from streams.cli.days import Day
 from streams.cli.options import FOLDER
 from streams.detectors.settings_file import Detectors, read_detectors
 from streams.simulation.run import Days, simulate
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
-
-
-class Day(click.ParamType):
-    """A calendar day."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: Any) -> date:
-        """Raises UserError for what is no day."""
-        try:
-            return date.fromisoformat(str(value))
-        except ValueError:
-            option = param.opts[0] if param else "a day"
-            raise UserError(f"{option}: {value!r} is no day; write it as 2026-03-31") from None
 
 
 @click.command("simulate")

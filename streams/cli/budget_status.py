@@ -22,6 +22,7 @@ from streams.budgets.periods import Rolling
 from streams.budgets.standing import Standing, standings_of_ledger
 from streams.cli.consoles import wide_console
 from streams.cli.options import FOLDER
+from streams.cli.usd_words import NOTHING
 from streams.file_model import known_or_nearest
 from streams.settings import PREFIX, Settings
 from streams.stack.run_file import settings_for
@@ -33,7 +34,6 @@ ROOMY = 110
 COLUMNS = ("budget", "who", "period", "used", "", "forecast", "an hour", "full in")
 NAMES = {"budget", "who", "period"}
 NUMBERS = {"used", "forecast", "an hour", "full in"}
-NOTHING = "–"
 METHOD = (
     "Forecast: what is used, and for what is left of the period the average of the last seven days "
     "(of the time since the first call, where that is shorter), which is the pace per hour too. "

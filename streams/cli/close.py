@@ -13,18 +13,17 @@ from rich.console import Console
 from rich.text import Text
 
 from schemas.errors import UserError
-from sinks.amounts import amount_text
 from sinks.closings import Closing, Total, closings
 from streams.chargeback.closing import Draft, draft, record
 from streams.cli.applying import confirmed
 from streams.cli.consoles import plain_table, wide_console
 from streams.cli.months import Month
 from streams.cli.options import FOLDER, whoami
+from streams.cli.usd_words import NOTHING, signed_usd, usd_text
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse as connect
 from streams.stores import clickhouse_reader
 
-NOTHING = "–"
 _RESTATEMENTS = """
     SELECT month, number, department, team, reason, restated_calls, restated_cost, last_restated_at
     FROM closing_restatements
@@ -117,7 +116,7 @@ def list_(month: date | None, as_json: bool, folder: Path, clickhouse: str | Non
             one.by,
             one.why or NOTHING,
             f"{one.calls:,}",
-            _usd(one.cost),
+            usd_text(one.cost),
         )
         for one in found
     ]
@@ -160,7 +159,7 @@ def diff(month: date | None, as_json: bool, folder: Path, clickhouse: str | None
             row[3],
             row[4],
             f"{row[5]:+,}",
-            _signed(row[6]),
+            signed_usd(row[6]),
             f"{row[7]:%Y-%m-%d %H:%M}",
         )
         for row in rows
@@ -176,12 +175,12 @@ def _print(console: Console, drafted: Draft, now: datetime) -> None:
     heads: tuple[str, ...] = ("department", "team", "calls", "cost")
     rows = []
     for one in drafted.totals:
-        row = (one.department or NOTHING, one.team, f"{one.calls:,}", _usd(one.cost))
+        row = (one.department or NOTHING, one.team, f"{one.calls:,}", usd_text(one.cost))
         rows.append(row + ((_change(one, before),) if drafted.before else ()))
     if drafted.before:
         heads = (*heads, f"since closing {drafted.before.number}")
     console.print(plain_table(heads, rows, numbers={2, 3, 4}))
-    console.print(f"{closing.calls:,} calls, {_usd(closing.cost)}")
+    console.print(f"{closing.calls:,} calls, {usd_text(closing.cost)}")
     if drafted.early(now):
         console.print(
             "The month ended less than a day ago: its last events may still be on their way",
@@ -192,7 +191,7 @@ def _print(console: Console, drafted: Draft, now: datetime) -> None:
 def _change(one: Total, before: dict[tuple[str | None, str], Total]) -> str:
     was = before.get((one.department, one.team))
     difference = (one.cost or Decimal(0)) - ((was.cost if was else None) or Decimal(0))
-    return _signed(difference) if difference else "unchanged"
+    return signed_usd(difference) if difference else "unchanged"
 
 
 def _as_document(one: Closing) -> dict[str, Any]:
@@ -210,11 +209,3 @@ def _as_document(one: Closing) -> dict[str, Any]:
 
 def _text(amount: Decimal | None) -> str | None:
     return None if amount is None else f"{amount:f}"
-
-
-def _usd(amount: Decimal | None) -> str:
-    return NOTHING if amount is None else amount_text(amount, "USD")
-
-
-def _signed(amount: Decimal | None) -> str:
-    return f"+{_usd(amount)}" if amount and amount > 0 else _usd(amount)

@@ -17,9 +17,9 @@ from schemas.errors import UserError
 from schemas.journal import money_text
 from sinks.clickhouse import ClickHouse
 from streams.budgets.budget_file import read_budgets
-from streams.cli.budget_simulation import Day
 from streams.cli.budget_status import budgets_file
 from streams.cli.consoles import wide_console
+from streams.cli.days import Day, check_order
 from streams.cli.options import FOLDER
 from streams.explain.alert import explain_alert
 from streams.explain.budget import explain_budget
@@ -123,8 +123,7 @@ def spend(first: date, last: date, where: tuple[str, ...], **options: Any) -> No
 
     spendstream explain spend --from 2026-11-01 --to 2026-11-30 --where team=search
     """
-    if last < first:
-        raise UserError(f"--to: {last} is before --from {first}; exchange them")
+    check_order(first, last)
     since, until = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
     cell = Cell(since, until, _where(where, "--where"))
     _answer(lambda clickhouse, _: explain_cell(clickhouse, cell), **options)

@@ -11,10 +11,10 @@ import click
 
 from reports.focus.export import Account, FocusFile, Form, export_focus
 from schemas.errors import UserError
-from sinks.amounts import amount_text
 from sinks.clickhouse import ClickHouse
 from streams.cli.months import Month
 from streams.cli.options import FOLDER
+from streams.cli.usd_words import usd_text
 from streams.rating.pricebook import PriceBook
 from streams.repricing.prices import Key, record_prices
 from streams.settings import PREFIX
@@ -113,13 +113,14 @@ def _words(written: FocusFile) -> str:
     charges = written.charges
     lines = [
         f"{written.path}: {written.rows:,} rows, {written.size:,} bytes",
-        f"  {_usd(charges.cost)} billed, as in the ledger",
+        f"  {usd_text(charges.cost)} billed, as in the ledger",
     ]
     if charges.corrections:
         lines.append(f"  rows of the class Correction: {charges.corrections:,}")
     if charges.not_split:
         lines.append(
-            f"  {_usd(charges.not_split)} not split over token classes: no recorded price gives it"
+            f"  {usd_text(charges.not_split)} not split over token classes: "
+            "no recorded price gives it"
         )
     left_out = {
         "without a known price": charges.unpriced,
@@ -145,7 +146,3 @@ def _document(written: FocusFile) -> dict[str, object]:
         "calls_without_usage": charges.without_usage,
         "cached_calls": charges.cached,
     }
-
-
-def _usd(amount: Any) -> str:
-    return amount_text(amount, "USD")

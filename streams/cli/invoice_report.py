@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.errors import UserError
-from sinks.amounts import amount_text
 from streams.cli.consoles import plain_table, wide_console
 from streams.cli.export import Month
 from streams.cli.options import FOLDER
+from streams.cli.usd_words import pico_text, signed_pico
 from streams.guard.money import usd
 from streams.invoices.attribution import Parts
 from streams.invoices.report import MEANING, as_document
@@ -104,16 +104,10 @@ def headline(found: Variance) -> list[str]:
         lines.append("It has usage over several days in one line: months are compared, not days.")
     if found.outside:
         lines.append(
-            f"The ledger has {money(found.outside)} on other days of the month, which the invoice "
-            "has not come to: not compared (--whole-month does)."
+            f"The ledger has {pico_text(found.outside)} on other days of the month, which the "
+            "invoice has not come to: not compared (--whole-month does)."
         )
     return lines
-
-
-def money(pico: int, *, signed: bool = False) -> str:
-    """Pico-dollars for a reader."""
-    told = amount_text(usd(pico), "USD")
-    return f"+{told}" if signed and pico > 0 else told
 
 
 def _print(console: Console, found: Variance) -> None:
@@ -122,11 +116,11 @@ def _print(console: Console, found: Variance) -> None:
         console.print(Text(line))
     invoiced, metered = sum(r.invoiced for r in rows), sum(r.metered for r in rows)
     trued_up, variance = sum(r.trued_up for r in rows), sum(r.variance for r in rows)
-    beside = f", {money(trued_up, signed=True)} trued up" if trued_up else ""
+    beside = f", {signed_pico(trued_up)} trued up" if trued_up else ""
     console.print(
         Text(
-            f"invoiced {money(invoiced)}, metered {money(metered)}{beside}: "
-            f"{money(variance, signed=True)} on the invoice"
+            f"invoiced {pico_text(invoiced)}, metered {pico_text(metered)}{beside}: "
+            f"{signed_pico(variance)} on the invoice"
             f"{_share(variance, invoiced)}\n"
         ),
         style="bold",
@@ -137,7 +131,7 @@ def _print(console: Console, found: Variance) -> None:
             plain_table(
                 ("cause", "USD", "which means"),
                 [
-                    [name_of(cause), money(usd_, signed=True), MEANING[cause]]
+                    [name_of(cause), signed_pico(usd_), MEANING[cause]]
                     for cause, usd_ in found.parts.items()
                 ],
                 {1},
@@ -179,9 +173,9 @@ def _rows(rows: Iterable[Row], *, with_day: bool) -> Table:
         [
             *([str(row.cell.day)] if with_day else []),
             row.cell.model or NO_MODEL,
-            money(row.invoiced),
-            money(row.ledger),
-            money(row.variance, signed=True),
+            pico_text(row.invoiced),
+            pico_text(row.ledger),
+            signed_pico(row.variance),
             NO_MODEL if row.invoiced_tokens is None else f"{row.invoiced_tokens:,}",
             f"{row.metered_tokens:,}",
             _why(row.parts),
@@ -194,6 +188,6 @@ def _rows(rows: Iterable[Row], *, with_day: bool) -> Table:
 
 def _why(parts: Parts) -> str:
     largest = sorted(parts.items(), key=lambda part: -abs(part[1]))
-    told = [f"{name_of(cause)} {money(amount, signed=True)}" for cause, amount in largest[:3]]
+    told = [f"{name_of(cause)} {signed_pico(amount)}" for cause, amount in largest[:3]]
     more = len(largest) - len(told)
     return ", ".join(told) + (f" and {more} more" if more > 0 else "")

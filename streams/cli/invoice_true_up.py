@@ -15,8 +15,9 @@ from sinks.clickhouse import ClickHouse
 from streams.cli.applying import confirmed, journal_writer, signature
 from streams.cli.consoles import plain_table, wide_console
 from streams.cli.export import Month
-from streams.cli.invoice_report import NO_MODEL, check_zone, headline, money
+from streams.cli.invoice_report import NO_MODEL, check_zone, headline
 from streams.cli.options import connection_options, run
+from streams.cli.usd_words import signed_pico
 from streams.invoices.report import text
 from streams.invoices.trueup import Due, due, true_up
 from streams.invoices.variance import Variance, compare
@@ -114,15 +115,15 @@ def _print(console: Console, found: Variance, left: Due) -> None:
         console.print(Text(line))
     if left.beside:
         told = ", ".join(
-            f"{name} {money(amount, signed=True)}" for name, amount in sorted(left.beside.items())
+            f"{name} {signed_pico(amount)}" for name, amount in sorted(left.beside.items())
         )
         console.print(Text(f"left out, as they are of no model's usage: {told}"))
     if not left.cells:
         console.print("nothing to true up: the ledger has what the invoice says")
         return
-    console.print(Text(f"\nto true up: {money(left.total, signed=True)}\n"), style="bold")
+    console.print(Text(f"\nto true up: {signed_pico(left.total)}\n"), style="bold")
     for what, sums in (("model", left.by_model()), ("team", left.by_team())):
-        rows = [[name or NO_MODEL, money(amount, signed=True)] for name, amount in sums[:SHOWN]]
+        rows = [[name or NO_MODEL, signed_pico(amount)] for name, amount in sums[:SHOWN]]
         console.print(plain_table((what, "true-up"), rows, {1}))
         if (more := len(sums) - SHOWN) > 0:
             console.print(f"… and {more:,} more (--json shows them)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
@@ -16,17 +16,13 @@ from reports.charts.images import picture
 from reports.figures.period import Period
 from schemas.errors import UserError
 from streams.budgets.currencies import CURRENCIES, USD
+from streams.cli.days import today_utc
 from streams.cli.export import Month
 from streams.cli.options import FOLDER
 from streams.cli.recorded_rates import record_rates
 from streams.file_model import nearest
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
-
-
-def today_utc() -> date:
-    """The day on which somebody asks."""
-    return datetime.now(UTC).date()
 
 
 class Currency(click.ParamType):

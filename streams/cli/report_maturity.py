@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ from reports.maturity.report import Maturity, maturity
 from reports.maturity.roadmap import Planned
 from reports.page.words import NOTHING, shown
 from reports.savings import Range
-from schemas.errors import UserError
-from streams.cli.budget_simulation import Day
 from streams.cli.consoles import plain_table, wide_console
+from streams.cli.days import Day, check_order, today_utc
 from streams.cli.options import FOLDER
 from streams.cli.recorded_rates import record_rates
 from streams.stack.run_file import settings_for
@@ -35,11 +34,6 @@ METHOD = (
     "thresholds are our own (docs/maturity.md). Savings are USD in these days, each on top of the "
     "kinds before it, as in `spendstream report savings`; – is not known."
 )
-
-
-def today_utc() -> date:
-    """The day on which somebody asks."""
-    return datetime.now(UTC).date()
 
 
 @click.command("maturity")
@@ -60,8 +54,7 @@ def maturity_command(
     today = today_utc()
     last = last or today - timedelta(days=1)
     first = first or last - timedelta(days=DAYS - 1)
-    if last < first:
-        raise UserError(f"--to: {last} is before --from {first}; exchange them")
+    check_order(first, last)
     settings = settings_for(folder, clickhouse=clickhouse)
     record_rates(settings, first, last)
     connection = clickhouse_reader(settings)

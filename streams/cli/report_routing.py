@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -18,16 +17,15 @@ from reports.routing.figures import Pairs, Span, total
 from reports.routing.report import RoutingReport, as_document, no_interval, routing_report
 from reports.routing.statistics import FEWEST
 from schemas.errors import UserError
-from sinks.amounts import amount_text
-from streams.cli.budget_simulation import Day
 from streams.cli.consoles import plain_table, wide_console
+from streams.cli.days import Day, check_order
 from streams.cli.options import FOLDER
+from streams.cli.usd_words import NOTHING, usd_text
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
 
 SHOWN = 30
 """Decisions that are listed; --json has all."""
-NOTHING = "–"
 QUALITY_METHOD = (
     "Quality: mean of (shadow less call) of the outcome `quality`, with its 95 % confidence "
     f"interval by the paired t test; from {FEWEST} pairs with a score on both sides on."
@@ -50,8 +48,7 @@ def routing(
 
     What it rests on and assumes: docs/routing-report.md.
     """
-    if last < first:
-        raise UserError(f"--to: {last} is before --from {first}; exchange them")
+    check_order(first, last)
     settings = settings_for(folder, clickhouse=clickhouse)
     connection = clickhouse_reader(settings)
     try:
@@ -110,9 +107,9 @@ def _pairs_row(use_case: str, one: Pairs) -> list[str]:
         use_case,
         f"{one.call_tier or NOTHING} → {one.shadow_tier or NOTHING}",
         compared,
-        _usd(one.call_cost),
-        _usd(one.shadow_cost),
-        f"{_usd(difference)}{share}",
+        usd_text(one.call_cost),
+        usd_text(one.shadow_cost),
+        f"{usd_text(difference)}{share}",
         quality,
     ]
 
@@ -124,13 +121,14 @@ def _print_saving(console: Console, found: RoutingReport) -> None:
         console.print(f"No use case and tier has the {FEWEST} pairs that an estimate takes.")
     else:
         console.print(
-            f"It would have saved about {_usd(full.saving)} of {_usd(full.cost)}.", style="bold"
+            f"It would have saved about {usd_text(full.saving)} of {usd_text(full.cost)}.",
+            style="bold",
         )
         console.print(_saving_table(full.groups))
     if left := full.not_estimated:
         calls, cost = sum(one.calls for one in left), total(one.cost for one in left)
         console.print(
-            f"Not estimated, for fewer than {FEWEST} pairs: {calls:,} calls of {_usd(cost)}."
+            f"Not estimated, for fewer than {FEWEST} pairs: {calls:,} calls of {usd_text(cost)}."
         )
     console.print(METHOD + "\n", style="dim")
 
@@ -141,8 +139,8 @@ def _saving_table(groups: Sequence[Saving]) -> Table:
             one.use_case or NOTHING,
             f"{one.tier or NOTHING} → {one.to or NOTHING}",
             f"{one.calls:,}",
-            _usd(one.cost),
-            NOTHING if one.saving is None else _usd(one.saving),
+            usd_text(one.cost),
+            NOTHING if one.saving is None else usd_text(one.saving),
         ]
         for one in groups
     ]
@@ -153,11 +151,7 @@ def _saving_table(groups: Sequence[Saving]) -> Table:
 def _decisions_table(found: RoutingReport) -> Table:
     rows = []
     for one in found.decisions[:SHOWN]:
-        cost = _usd(one.cost) + (f" ({one.unknown:,} without a cost)" if one.unknown else "")
+        cost = usd_text(one.cost) + (f" ({one.unknown:,} without a cost)" if one.unknown else "")
         reason = one.reason or (NOTHING if one.tier else "not routed")
         rows.append([one.tier or NOTHING, reason, f"{one.calls:,}", cost])
     return plain_table(("tier", "reason", "calls", "cost"), rows, numbers={2, 3})
-
-
-def _usd(amount: Decimal) -> str:
-    return amount_text(amount, "USD")

@@ -19,15 +19,15 @@ from reports.savings import Range, Saving, Savings, Span, Terms, savings
 from reports.savings.document import as_document
 from reports.savings.model import Model
 from schemas.errors import UserError
-from sinks.amounts import amount_text, percent
-from streams.cli.budget_simulation import Day
+from sinks.amounts import percent
 from streams.cli.consoles import plain_table, wide_console
+from streams.cli.days import Day, check_order
 from streams.cli.options import FOLDER
 from streams.cli.recorded_rates import record_rates
+from streams.cli.usd_words import NOTHING, usd_text
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
 
-NOTHING = "–"
 TOTAL_METHOD = (
     "Of the total: on top of the savings above it, as a request that disappears cannot be cached "
     "or routed too. Low and high are the cautious and the hopeful case, each added up for itself. "
@@ -124,8 +124,7 @@ def savings_command(
 
     Ranges, not promises: what each rests on is in the report and in docs/savings.md.
     """
-    if last < first:
-        raise UserError(f"--to: {last} is before --from {first}; exchange them")
+    check_order(first, last)
     settings = settings_for(folder, clickhouse=clickhouse)
     terms = Terms(
         answer_window=timedelta(hours=answer_hours),
@@ -152,7 +151,7 @@ def savings_command(
 def _print(console: Console, found: Savings) -> None:
     span = found.span
     whose = f", team {span.team}" if span.team else ""
-    of = f": {found.calls:,} calls of {_usd(found.cost)}"
+    of = f": {found.calls:,} calls of {usd_text(found.cost)}"
     console.print(Text(f"Savings from {span.first} to {span.last} (UTC){whose}{of}\n"))
     console.print(_table(found))
     console.print(TOTAL_METHOD + "\n", style="dim")
@@ -163,7 +162,7 @@ def _print(console: Console, found: Savings) -> None:
 def _table(found: Savings) -> Table:
     table = plain_table(("saving", "looked at", "alone", "of the total"), numbers={2, 3})
     for one in found.kinds:
-        looked = f"{one.calls:,} {one.looked_at}, {_usd(one.cost)}"
+        looked = f"{one.calls:,} {one.looked_at}, {usd_text(one.cost)}"
         table.add_row(one.title, looked, _range(one.alone), _range(one.added))
     total = _range(found.total)
     if found.total is not None and found.cost:
@@ -177,12 +176,13 @@ def _table(found: Savings) -> Table:
 def _print_kind(console: Console, one: Saving) -> None:
     console.print(one.title, style="bold")
     facts = [
-        f"{fact.name}: {_usd(fact.value) if isinstance(fact.value, Decimal) else f'{fact.value:,}'}"
+        f"{fact.name}: "
+        f"{usd_text(fact.value) if isinstance(fact.value, Decimal) else f'{fact.value:,}'}"
         for fact in one.evidence
     ]
     console.print(Padding(Text("; ".join(facts)), (0, 0, 0, 2), expand=False))
     for part in one.parts:
-        text = f"{part.name}: {_range(part.alone)} of {_usd(part.cost)}, {part.calls:,} calls"
+        text = f"{part.name}: {_range(part.alone)} of {usd_text(part.cost)}, {part.calls:,} calls"
         console.print(Padding(Text(f"{text}; {part.note}"), (0, 0, 0, 2), expand=False))
     for sentence in one.not_estimated:
         console.print(Padding(Text(f"Not estimated: {sentence}."), (0, 0, 0, 2), expand=False))
@@ -195,9 +195,5 @@ def _range(found: Range | None) -> str:
     """One amount where both read the same."""
     if found is None:
         return NOTHING
-    low, high = _usd(found.low), _usd(found.high)
+    low, high = usd_text(found.low), usd_text(found.high)
     return low if low == high else f"{low} to {high}"
-
-
-def _usd(amount: Decimal | None) -> str:
-    return NOTHING if amount is None else amount_text(amount, "USD")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
@@ -20,8 +20,8 @@ from reports.figures.period import Period
 from reports.page.words import rates_words, shown
 from schemas.errors import UserError
 from sinks.clickhouse import ClickHouse
-from streams.cli.budget_simulation import Day
 from streams.cli.consoles import wide_console
+from streams.cli.days import Day, today_utc
 from streams.cli.options import FOLDER
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
@@ -60,7 +60,7 @@ def spend(
 
     This month by default. They are the figures of the page's overview.
     """
-    today = datetime.now(UTC).date()
+    today = today_utc()
     last = last or (today if first is None else max(first, today))
     lens = Lens(
         Period.of(first or last.replace(day=1), last),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,13 @@ from reports.chargeback.lines import lines_of
 from reports.chargeback.rules import Rules
 from reports.chargeback.statement import statements, summed
 from schemas.errors import UserError
-from sinks.amounts import amount_text
 from sinks.clickhouse import ClickHouse
 from sinks.closings import closings, positions_now
 from streams.chargeback.rules_file import check_names, load_rules, unknown_department
 from streams.cli.consoles import plain_table, wide_console
 from streams.cli.months import Month
 from streams.cli.options import FOLDER
+from streams.cli.usd_words import usd_text
 from streams.stack.run_file import settings_for
 from streams.stores import clickhouse_reader
 
@@ -148,11 +147,11 @@ def _print(papers: Sequence[Paper], files: Sequence[Path]) -> None:
     for paper in papers:
         one = paper.statement
         row = (one.usage, one.restated, one.shared_cost, one.markup, one.total)
-        table.add_row(Text(paper.department), *map(_usd, row), f"{one.amount:,f}")
+        table.add_row(Text(paper.department), *map(usd_text, row), f"{one.amount:,f}")
     if len(papers) > 1:
         sums = summed([paper.statement for paper in papers])
         *usd, amount = sums.values()
-        table.add_row("all", *map(_usd, usd), f"{amount:,f}", style="bold")
+        table.add_row("all", *map(usd_text, usd), f"{amount:,f}", style="bold")
     console.print(table)
     if unpriced := sum(paper.statement.unpriced for paper in papers):
         console.print(f"calls without a known price, which are not charged: {unpriced:,}")
@@ -180,7 +179,3 @@ def _document(paper: Paper) -> dict[str, Any]:
         "amount": f"{one.amount:f}",
         "calls_without_cost": one.unpriced,
     }
-
-
-def _usd(amount: Decimal) -> str:
-    return amount_text(amount, "USD")

@@ -12,8 +12,8 @@ import click
 from reports.vendors.compare import Target, TokenRange
 from reports.vendors.usage import Days, models_in_use
 from schemas.errors import UserError
-from streams.cli.budget_simulation import Day
 from streams.cli.consoles import wide_console
+from streams.cli.days import Day, check_order
 from streams.cli.options import FOLDER
 from streams.cli.prices_words import PRICES
 from streams.cli.vendors_view import as_document, print_report
@@ -72,8 +72,7 @@ def vendors(
 
     Cost alone, as a range: what it rests on is below the table, and in docs/vendors.md.
     """
-    if last < first:
-        raise UserError(f"--to: {last} is before --from {first}; exchange them")
+    check_order(first, last)
     settings = settings_for(folder, clickhouse=clickhouse, prices=overrides)
     book = PriceBook.load(settings.prices)
     span = _token_range(tokens)

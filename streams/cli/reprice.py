@@ -17,9 +17,10 @@ from rich.text import Text
 from schemas.errors import UserError
 from sinks.clickhouse import ClickHouse
 from streams.cli.applying import confirmed, journal_writer, signature
-from streams.cli.budget_simulation import Day
 from streams.cli.consoles import plain_table, wide_console
+from streams.cli.days import Day, check_order
 from streams.cli.options import connection_options, run
+from streams.cli.usd_words import exact_pico, signed_exact_pico
 from streams.guard.money import usd
 from streams.rating.pricebook import PriceBook
 from streams.repricing.apply import NotOnlyPrices, Repricer
@@ -72,8 +73,7 @@ def reprice(
     adjustments. It can be cut off and run again. Restart meter and archive with the new prices
     before: docs/repricing.md.
     """
-    if last < first:
-        raise UserError(f"--to: {last} is before --from {first}; exchange them")
+    check_order(first, last)
     settings = settings_for(folder, kafka=kafka, clickhouse=clickhouse, prices=prices)
     book = PriceBook.load(settings.prices)
     scope = Scope(first, last, model, provider, team)
@@ -148,8 +148,8 @@ def _print(console: Console, found: Preview, scope: Scope, book: PriceBook) -> N
             console.print(f"… and {more:,} more (--json shows them)")
         total = found.total
         console.print(
-            f"{total.calls:,} of {found.calls:,} calls change: {_usd(total.old_cost)} → "
-            f"{_usd(total.new_cost)}, {_signed(total.difference)}"
+            f"{total.calls:,} of {found.calls:,} calls change: {exact_pico(total.old_cost)} → "
+            f"{exact_pico(total.new_cost)}, {signed_exact_pico(total.difference)}"
         )
         if total.newly_priced:
             console.print(f"{total.newly_priced:,} calls get a price that had none")
@@ -158,8 +158,8 @@ def _print(console: Console, found: Preview, scope: Scope, book: PriceBook) -> N
     if found.pending:
         console.print(
             "The archive has prices that the ledger has yet to follow, by "
-            f"{_signed(found.pending.total())}: a repricing was cut off, or meter and archive were "
-            "started with different prices"
+            f"{signed_exact_pico(found.pending.total())}: a repricing was cut off, or meter and "
+            "archive were started with different prices"
         )
     if found.empty and not found.differing:
         console.print(f"nothing to change: {found.calls:,} calls cost what these prices say")
@@ -179,9 +179,9 @@ def _row(what: What, change: Change) -> list[str]:
         f"{what.provider}/{what.model}",
         new if old == new else f"{old} → {new}",
         f"{change.calls:,}",
-        _usd(change.old_cost) if what.old_ref else NO_PRICE,
-        _usd(change.new_cost) if what.new_ref else NO_PRICE,
-        _signed(change.difference),
+        exact_pico(change.old_cost) if what.old_ref else NO_PRICE,
+        exact_pico(change.new_cost) if what.new_ref else NO_PRICE,
+        signed_exact_pico(change.difference),
     ]
 
 
@@ -221,13 +221,3 @@ def as_document(found: Preview, scope: Scope, book: PriceBook) -> dict[str, obje
             for (t, p, m), cost in sorted(found.pending.items())
         ],
     }
-
-
-def _usd(amount: int) -> str:
-    """In full: a preview is read to the last digit."""
-    sign = "-" if amount < 0 else ""
-    return f"{sign}${usd(abs(amount)).normalize():f}"
-
-
-def _signed(amount: int) -> str:
-    return f"+{_usd(amount)}" if amount > 0 else _usd(amount)

@@ -12,12 +12,10 @@ from rich.text import Text
 
 from reports.vendors.compare import ASSUMPTIONS, Compared
 from schemas.journal import money_text
-from sinks.amounts import amount_text
 from streams.cli.consoles import plain_table
+from streams.cli.usd_words import NOTHING, usd_text
 from streams.vendors.report import VendorReport
 from streams.vendors.token_range import range_text
-
-NOTHING = "–"
 
 
 def print_report(console: Console, found: VendorReport, *, all_models: bool) -> None:
@@ -63,13 +61,13 @@ def _print_rest(console: Console, found: VendorReport, *, all_models: bool) -> N
             "* a tier such as batch has no price known there: its standard price stands in"
         )
     notes += [
-        f"{one.choice.provider}/{one.choice.model} was counted as {_usd(one.cost)}; this price "
-        f"book makes it {NOTHING if one.by_book is None else _usd(one.by_book)}: it was rated at "
+        f"{one.choice.provider}/{one.choice.model} was counted as {usd_text(one.cost)}; this price "
+        f"book makes it {usd_text(one.by_book)}: it was rated at "
         "other prices, or trued up (spendstream prices check)"
         for one in found.rated_otherwise
     ]
     if found.uncompared and all_models:
-        names = ", ".join(f"{p}/{m} ({_usd(cost)})" for p, m, cost in found.uncompared[:5])
+        names = ", ".join(f"{p}/{m} ({usd_text(cost)})" for p, m, cost in found.uncompared[:5])
         more = len(found.uncompared) - 5
         notes.append(
             f"not compared, as nothing is chosen for them: {names}"
@@ -95,7 +93,7 @@ def _table(compared: Iterable[Compared]) -> Table:
         name = f"{one.choice.provider}/{one.choice.model}"
         again = name == before
         before = name
-        here = ("", "", "") if again else (name, f"{one.calls:,}", _usd(one.cost))
+        here = ("", "", "") if again else (name, f"{one.calls:,}", usd_text(one.cost))
         there = str(one.choice.target) + (" *" if one.stands_in else "")
         row = (*here, there, *_cells(one))
         table.add_row(*map(Text, row))  # texts, as a name may look like markup
@@ -117,7 +115,7 @@ def _percents(one: Compared) -> str:
 
 
 def _range(low: Decimal, high: Decimal) -> str:
-    return _usd(low) if low == high else f"{_usd(low)} to {_usd(high)}"
+    return usd_text(low) if low == high else f"{usd_text(low)} to {usd_text(high)}"
 
 
 def as_document(found: VendorReport) -> dict[str, Any]:
@@ -171,7 +169,3 @@ def _compared(one: Compared) -> dict[str, Any]:
         "price_refs": list(one.prices),
         "standard_price_stands_in": one.stands_in,
     }
-
-
-def _usd(amount: Decimal) -> str:
-    return amount_text(amount, "USD")

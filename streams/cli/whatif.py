@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import click
@@ -14,8 +14,8 @@ from reports.scenarios.budgets import against_budgets
 from reports.scenarios.scenario import UNCHANGED, Scenario
 from schemas.errors import UserError
 from sinks.clickhouse import ClickHouse
-from streams.cli.budget_simulation import Day
 from streams.cli.consoles import wide_console
+from streams.cli.days import Day, check_order, today_utc
 from streams.cli.months import Month
 from streams.cli.options import FOLDER
 from streams.cli.whatif_view import as_document, print_scenario
@@ -101,12 +101,11 @@ def _days(
         found = Period.month_of(month)
         return found.first, found.last
     if first is not None and last is not None:
-        if last < first:
-            raise UserError(f"--to: {last} is before --from {first}; exchange them")
+        check_order(first, last)
         return first, last
     if first is not None or last is not None:
         raise UserError("--from and --to go together; give both, or --month")
-    today = datetime.now(UTC).date()
+    today = today_utc()
     newest = newest_day(clickhouse, today.replace(day=1))
     if newest is None:
         newest = newest_day(clickhouse, today + timedelta(days=1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -17,10 +16,10 @@ from reports.scenarios.scenario import Line, Outcome, Scenario, outcome, outcome
 from schemas.journal import money_text
 from sinks.amounts import amount_text, limit_text, percent
 from streams.cli.consoles import plain_table
+from streams.cli.usd_words import NOTHING, signed_usd, usd_text
 
 SHOWN = 15
 """Lines of each table; --json has all."""
-NOTHING = "–"
 
 _BY: dict[str, Callable[[Line], str]] = {
     "provider": lambda line: line.provider,
@@ -87,25 +86,16 @@ def _print_budgets(console: Console, budgets: Sequence[Against]) -> None:
 def _table(name: str, rows: Iterable[Outcome], whole: Outcome) -> Table:
     table = plain_table((name, "cost", "would cost", "more"), numbers={1, 2, 3})
     for one in (*rows, whole):
-        ends = [_usd(end) for end in (one.low, one.high)]
-        more = [_signed(end) for end in one.more or ()] or [NOTHING] * 2
+        ends = [usd_text(end) for end in (one.low, one.high)]
+        more = [signed_usd(end) for end in one.more or ()] or [NOTHING] * 2
         style = "bold" if one is whole else ""
-        cells = (one.name, _usd(one.base), _to(ends), _to(more))
+        cells = (one.name, usd_text(one.base), _to(ends), _to(more))
         table.add_row(*(Text(cell, style=style) for cell in cells))
     return table
 
 
 def _to(ends: Sequence[str]) -> str:
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
-
-
-def _usd(amount: Decimal | None) -> str:
-    return NOTHING if amount is None else amount_text(amount, "USD")
-
-
-def _signed(amount: Decimal) -> str:
-    text = amount_text(amount, "USD")
-    return f"+{text}" if amount > 0 else text
 
 
 def as_document(
