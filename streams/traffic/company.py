@@ -59,11 +59,6 @@ class Work:
         """Who works in the team."""
         return [f"{self.team}-{number}" for number in range(1, USERS_PER_TEAM + 1)]
 
-    @property
-    def cost(self) -> float:
-        """Of a call on average, USD: good enough to plan with."""
-        return (self.prompt * self.model.input + self.answer * self.model.output) / 10**7
-
 
 COMPANY = (
     Work("search", "site-search", "query-rewriting", FLASH, 4000, 200, 30, "a service"),

@@ -207,7 +207,9 @@ class SimulatedDay:
                 at = self.at(24 * day + hour, 30)
                 for team in DEPARTMENT:
                     works = [work for work in COMPANY if work.team == team]
-                    cost = sum(work.calls * work.cost for work in works) * weight / sum(HOURS)
+                    cost = (
+                        sum(work.calls * _usd_a_call(work) for work in works) * weight / sum(HOURS)
+                    )
                     yield _costing(before, works[0], at, cost, user=None)
                     if day >= -NORM_DAYS:
                         yield from _at_once(before.call(work, at, **CHEAP) for work in works)
@@ -270,6 +272,11 @@ def turns(day: SimulatedDay) -> list[tuple[datetime, datetime]]:
 
 def _at_once(events: Iterable[Event]) -> Iterator[tuple[datetime, Event]]:
     return ((event["occurred_at"], event) for event in events)
+
+
+def _usd_a_call(work: Work) -> float:
+    """On average: good enough to plan a day with."""
+    return (work.prompt * work.model.input + work.answer * work.model.output) / 10**7
 
 
 def _costing(
